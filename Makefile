@@ -1,0 +1,77 @@
+# Everything a person runs. `make` alone lists it.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+
+# Absolute, because Dagster starts processes of its own in other folders.
+export DERMA_DATA_DIR ?= $(CURDIR)/data
+export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
+
+.DEFAULT_GOAL := help
+.PHONY: help setup home demo app ui metrics test test-real browser lint format lock bench clean
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+setup: $(VENV)/.ready ## make .venv and install the pinned lock into it
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed and was not found: install it, then run again"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' \
+		|| { echo "Python 3.11 or 3.12 is needed; $(PYTHON) is $$($(PYTHON) -V). Name another: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Setting up $(VENV): about 2 GB of packages, one to five minutes ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+home: setup
+	@mkdir -p $(DAGSTER_HOME)
+	@cmp -s derma_assets/automation/dagster.yaml $(DAGSTER_HOME)/dagster.yaml \
+		|| cp derma_assets/automation/dagster.yaml $(DAGSTER_HOME)/dagster.yaml
+
+demo: home ## run the whole graph on the embedded sample, then say where to look
+	@PYTHONWARNINGS="ignore:Parameter,ignore:Function" $(BIN)/dagster asset materialize -m derma_assets.definitions \
+		--select '*' --config-json '{"loggers": {"console": {}}}'
+	@$(MAKE) --no-print-directory metrics
+	@echo
+	@echo "Open the app:           make app"
+	@echo "Open the Dagster UI:    make ui"
+
+metrics: setup ## print the metric tables of the last run
+	@$(BIN)/python -m derma_assets.evaluation.report
+
+app: setup ## serve the last bundle on 127.0.0.1
+	@$(BIN)/python -m derma_assets.browser.serve
+
+ui: home ## open the Dagster UI on 127.0.0.1:3000, with the runs so far
+	@$(BIN)/dagster dev -m derma_assets.definitions -h 127.0.0.1 -p 3000
+
+browser: setup
+	@$(BIN)/python -m derma_assets.browser.install
+
+test: setup browser ## pass the tests (finds or installs a browser)
+	@$(BIN)/python -m pytest -q --ignore=derma_assets_tests/real_data
+
+test-real: setup browser ## run the graph on a few hundred real lesions: make test-real DERMA_HAM10000_DIR=<folder>
+	@test -n "$(DERMA_HAM10000_DIR)" || { echo "say where HAM10000 is: make test-real DERMA_HAM10000_DIR=<folder>"; exit 1; }
+	@DERMA_HAM10000_DIR="$(abspath $(DERMA_HAM10000_DIR))" $(BIN)/python -m pytest -q derma_assets_tests/real_data
+
+lint: setup ## check style and types
+	@$(BIN)/ruff check derma_assets derma_assets_tests
+	@$(BIN)/ruff format --check derma_assets derma_assets_tests
+	@$(BIN)/mypy
+
+format: setup ## put the style right
+	@$(BIN)/ruff format derma_assets derma_assets_tests
+	@$(BIN)/ruff check --fix derma_assets derma_assets_tests
+
+lock: setup ## resolve requirements.lock anew from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --extra dev pyproject.toml --output-file requirements.lock
+
+clean: ## remove what runs wrote (data/), not the environment
+	@find data -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +

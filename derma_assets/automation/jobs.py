@@ -1,0 +1,9 @@
+"""Jobs: what a person or a schedule launches."""
+
+import dagster as dg
+
+retraining_job = dg.define_asset_job(
+    "retraining_job",
+    selection=dg.AssetSelection.all(),
+    description="From the data folder to the TF.js bundle: every asset and every check, in order.",
+)

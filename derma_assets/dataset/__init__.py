@@ -1,0 +1,1 @@
+"""From files to arrays: the validated metadata, the manifest of pictures, and the pixels that the model sees."""

@@ -1,0 +1,170 @@
+"""The manifest of pictures: one row per row of the metadata, whatever state its file is in.
+
+| column | what |
+| --- | --- |
+| `image_id` | as in the metadata |
+| `path` | absolute path of the file; where it is missing, the folder that was searched |
+| `status` | `ok`, `missing`, `empty`, `truncated`, `not_a_picture` |
+| `problem` | what is wrong, in words; empty if nothing is |
+| `bytes`, `sha256` | size and digest of the file; 0 and empty if missing |
+| `width`, `height`, `mode` | of the picture as its file holds it, before EXIF orientation; 0 and empty if unreadable |
+| `phash` | perceptual hash of the upright picture, 16 hexadecimal digits (Zauner 2010); empty if unreadable |
+| `mtime_ns` | when the file was last changed: with `bytes`, what tells that it need not be read again |
+"""
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import imagehash
+import pandas as pd
+
+from derma_assets.dataset.preprocessing import PictureError, decode, to_rgb
+from derma_assets.progress import progress
+from derma_assets.storage.fingerprint import fingerprint_table
+
+# What says where the pictures lie and when they were copied there, not what they show.
+_CIRCUMSTANCE = ["path", "problem", "mtime_ns"]
+_SHOWN = 30
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """One row of the manifest; see the module's table."""
+
+    image_id: str
+    path: str
+    status: str
+    problem: str = ""
+    bytes: int = 0
+    sha256: str = ""
+    width: int = 0
+    height: int = 0
+    mode: str = ""
+    phash: str = ""
+    mtime_ns: int = 0
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The manifest, and how much work it was.
+
+    Attributes:
+        table: One row per picture, see the module's table.
+        read: How many files were read.
+        unchanged: How many were taken from the previous manifest.
+    """
+
+    table: pd.DataFrame
+    read: int
+    unchanged: int
+
+
+def build_manifest(
+    image_ids: list[str], pictures: dict[str, Path], folder: Path, previous: pd.DataFrame | None
+) -> Manifest:
+    """Look at the file of every picture, with all cores.
+
+    Args:
+        image_ids: The pictures that the metadata name, in their order.
+        pictures: Each picture's file by its `image_id`.
+        folder: Where the files were looked for; told where one is missing.
+        previous: An earlier manifest; a file of unchanged path, size and time of change is not read again.
+    """
+    known = _known(previous)
+    read = 0
+
+    def look_at(image_id: str) -> tuple[PictureFile, bool]:
+        path = pictures.get(image_id)
+        if path is None:
+            return PictureFile(image_id, str(folder), "missing", f"no file {image_id}.jpg below {folder}"), False
+        earlier = known.get((image_id, str(path)))
+        if earlier is not None and _unchanged(earlier, path):
+            return earlier, False
+        return examine(image_id, path), True
+
+    rows: list[PictureFile] = []
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for row, was_read in progress(threads.map(look_at, image_ids), "manifest", total=len(image_ids)):
+            rows.append(row)
+            read += was_read
+    present = sum(row.status != "missing" for row in rows)
+    return Manifest(pd.DataFrame([asdict(row) for row in rows]), read=read, unchanged=present - read)
+
+
+def examine(image_id: str, path: Path) -> PictureFile:
+    """Read one file and say what it is; never raises for what is wrong with the file."""
+    try:
+        state = path.stat()
+        content = path.read_bytes()
+    except OSError as error:
+        return PictureFile(image_id, str(path), "missing", f"{path} cannot be read: {error.strerror}")
+    row = PictureFile(
+        image_id,
+        str(path),
+        status="ok",
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        mtime_ns=state.st_mtime_ns,
+    )
+    try:
+        picture = decode(content)
+        perceptual = str(imagehash.phash(to_rgb(picture)))
+    except PictureError as error:
+        return replace(row, status=error.kind, problem=f"{path}: {error}")
+    return replace(row, width=picture.width, height=picture.height, mode=picture.mode, phash=perceptual)
+
+
+def manifest_fingerprint(table: pd.DataFrame) -> str:
+    """Return the fingerprint of what the files hold: not of where they lie or when they were written."""
+    return fingerprint_table(table.drop(columns=_CIRCUMSTANCE))
+
+
+def previous_manifest(path: Path) -> pd.DataFrame | None:
+    """Return the manifest stored at `path`, or None where there is none that can be read."""
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError):  # Absent or damaged: everything is read anew.
+        return None
+
+
+def problems(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `image_id`, `status`, `problem` and `path` of the pictures that cannot be used."""
+    return table.loc[table["status"] != "ok", ["image_id", "status", "problem", "path"]]
+
+
+def explain_problems(table: pd.DataFrame, allowed: int) -> str:
+    """Return a message for a person: which pictures cannot be used, why, and what to do if they exceed `allowed`."""
+    unusable = problems(table)
+    if unusable.empty:
+        return f"all {len(table)} pictures can be read"
+    counts = ", ".join(f"{count} {status}" for status, count in unusable["status"].value_counts().items())
+    lines = [f"{len(unusable)} of {len(table)} pictures cannot be used ({counts}); {allowed} allowed."]
+    lines += [f"  {row.image_id}: {row.problem}" for row in unusable.head(_SHOWN).itertuples()]
+    if len(unusable) > _SHOWN:
+        lines.append(f"  ... and {len(unusable) - _SHOWN} more, in the table raw_images")
+    if len(unusable) > allowed:
+        lines.append(
+            "Put the right files there and materialize raw_images again, or set "
+            f"DERMA_ALLOWED_UNREADABLE={len(unusable)} to go on without these pictures."
+        )
+    return "\n".join(lines)
+
+
+def _known(previous: pd.DataFrame | None) -> dict[tuple[str, str], PictureFile]:
+    """Return the rows of an earlier manifest; none of one that another version of this module has made."""
+    fields = list(PictureFile.__dataclass_fields__)
+    if previous is None or list(previous.columns) != fields:
+        return {}
+    rows = (PictureFile(*values) for values in previous.itertuples(index=False, name=None))
+    return {(row.image_id, row.path): row for row in rows if row.status != "missing"}
+
+
+def _unchanged(earlier: PictureFile, path: Path) -> bool:
+    try:
+        state = path.stat()
+    except OSError:
+        return False
+    return (state.st_size, state.st_mtime_ns) == (earlier.bytes, earlier.mtime_ns)

@@ -1,0 +1,42 @@
+"""Everything wired: the one place that builds `Definitions`."""
+
+import dagster as dg
+
+from derma_assets.automation import jobs, schedules
+from derma_assets.automation.console import console_logger
+from derma_assets.browser import assets as browser_assets
+from derma_assets.browser import checks as browser_checks
+from derma_assets.calibration import assets as calibration_assets
+from derma_assets.calibration import checks as calibration_checks
+from derma_assets.dataset import assets as dataset_assets
+from derma_assets.dataset import checks as dataset_checks
+from derma_assets.evaluation import assets as evaluation_assets
+from derma_assets.settings import settings
+from derma_assets.splits import assets as splits_assets
+from derma_assets.splits import checks as splits_checks
+from derma_assets.storage.io_managers import io_managers
+from derma_assets.training import assets as training_assets
+from derma_assets.training import checks as training_checks
+
+EXECUTORS = {"in_process": dg.in_process_executor, "multiprocess": dg.multiprocess_executor}
+
+defs = dg.Definitions(
+    assets=dg.load_assets_from_modules(
+        [
+            dataset_assets,
+            splits_assets,
+            training_assets,
+            calibration_assets,
+            evaluation_assets,
+            browser_assets,
+        ]
+    ),
+    asset_checks=dg.load_asset_checks_from_modules(
+        [dataset_checks, splits_checks, training_checks, calibration_checks, browser_checks]
+    ),
+    jobs=[jobs.retraining_job],
+    schedules=[schedules.retraining_schedule],
+    resources=io_managers(settings().store),
+    loggers={"console": console_logger},
+    executor=EXECUTORS[settings().executor],
+)

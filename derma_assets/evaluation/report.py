@@ -1,0 +1,137 @@
+"""The metric tables as Markdown. `python -m derma_assets.evaluation.report` prints those stored last."""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from derma_assets.errors import InputError, UserError
+from derma_assets.evaluation.tables import PER_CLASS_METRICS
+
+# What a reader is shown instead of a column's name, in the order shown.
+LABELS = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "top_2_accuracy": "Top-2 accuracy",
+    "top_3_accuracy": "Top-3 accuracy",
+    "macro_precision": "Macro precision",
+    "macro_recall": "Macro recall",
+    "macro_f1": "Macro F1",
+    "ece_before": "ECE before calibration",
+    "ece_after": "ECE after calibration",
+    "nll_before": "NLL before calibration",
+    "nll_after": "NLL after calibration",
+    "brier_before": "Brier score before calibration",
+    "brier_after": "Brier score after calibration",
+    "melanoma_roc_auc": "Melanoma ROC-AUC",
+    "melanoma_sensitivity_at_95_specificity_on_test_roc": (
+        "Melanoma sensitivity at 95 % specificity (read off the test ROC)"
+    ),
+    "melanoma_sensitivity": "Melanoma sensitivity at the operating point",
+    "melanoma_specificity": "Melanoma specificity at the operating point",
+    "referral_sensitivity": "Referral sensitivity at the operating point",
+    "referral_specificity": "Referral specificity at the operating point",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "roc_auc": "ROC-AUC",
+    "pr_auc": "PR-AUC",
+}
+
+
+def metrics_markdown(overall: pd.DataFrame, per_class: pd.DataFrame, note: str) -> str:
+    """Return both tables as Markdown, under a note that says what they are built from.
+
+    Args:
+        overall: `metric`, `value`, `low`, `high`.
+        per_class: `dx`, `name`, `metric`, `value`, `low`, `high`, `images`, `lesions`.
+        note: Shown above the tables.
+    """
+    pictures, lesions = (int(per_class.drop_duplicates("dx")[unit].sum()) for unit in ("images", "lesions"))
+    lines = [
+        "# Metrics on test",
+        "",
+        f"> {note}",
+        "",
+        f"{pictures} pictures of {lesions} lesions. In brackets 95 % intervals, by resampling lesions.",
+        "",
+        overall_markdown(overall),
+        "",
+        per_class_markdown(per_class),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def overall_markdown(overall: pd.DataFrame) -> str:
+    """Return the table of the overall metrics as Markdown; `overall`: `metric`, `value`, `low`, `high`."""
+    shown = [(LABELS.get(row["metric"], row["metric"]), *_numbers(row)) for _, row in overall.iterrows()]
+    return _markdown(pd.DataFrame(shown, columns=["metric", "value", "95 % interval"]), right=("value",))
+
+
+def per_class_markdown(per_class: pd.DataFrame) -> str:
+    """Return the metrics of each diagnosis as Markdown, one row a diagnosis, one column a metric."""
+    rows = []
+    for code, group in per_class.groupby("dx", sort=False):
+        of = {row["metric"]: " ".join(_numbers(row)) for _, row in group.iterrows()}
+        first = group.iloc[0]
+        rows.append(
+            {
+                "diagnosis": f"{first['name']} ({code})",
+                "pictures": first["images"],
+                "lesions": first["lesions"],
+                **{LABELS[metric]: of[metric] for metric in PER_CLASS_METRICS},
+            }
+        )
+    return _markdown(pd.DataFrame(rows), right=("pictures", "lesions"))
+
+
+def _numbers(row: pd.Series) -> tuple[str, str]:
+    return _three(row["value"]), f"({_three(row['low'])} to {_three(row['high'])})"
+
+
+def _three(number: float) -> str:
+    return "n/a" if pd.isna(number) else f"{number:.3f}"
+
+
+def _markdown(table: pd.DataFrame, right: tuple[str, ...]) -> str:
+    align = ["right" if column in right else "left" for column in table.columns]
+    # Numbers are text by now: tabulate would strip the zeros that line them up.
+    return table.to_markdown(index=False, colalign=align, disable_numparse=True)
+
+
+def stored_report(store: Path, note: str) -> str:
+    """Return the report on the tables stored below `store`.
+
+    Raises:
+        InputError: they have not been stored yet.
+    """
+    from derma_assets.storage.io_managers import io_managers, stored_path
+
+    tables = {}
+    for asset in ("overall_metrics", "per_class_metrics"):
+        path = stored_path(store, asset, "table")
+        if not path.exists():
+            raise InputError(
+                f"{asset} has not been stored yet (looked for {path}). "
+                f"Materialize it first: dagster asset materialize --select '+{asset}'"
+            )
+        tables[asset] = io_managers(store)["table"].read(path)
+    return metrics_markdown(tables["overall_metrics"], tables["per_class_metrics"], note)
+
+
+def main() -> int:
+    """Print the report on the tables stored last with the current settings."""
+    from derma_assets.settings import settings
+    from derma_assets.ui_metadata import note
+
+    try:
+        print(stored_report(settings().store, str(note().value)))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""Every setting of the project, read once from environment variables that start with `DERMA_`.
+
+A setting left empty takes the default of the chosen data set (`DATASET_DEFAULTS`): the embedded sample is
+small, synthetic and trained from scratch; HAM10000 is fine-tuned from ImageNet weights.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DATASET_DEFAULTS: dict[str, dict[str, Any]] = {
+    "sample": {
+        "image_size": 96,
+        "backbone_weights": "random",
+        "alpha": 0.25,
+        "trainable_layers": 86,
+        "epochs": 14,
+        "validation_fraction": 0.2,
+        "test_fraction": 0.2,
+    },
+    "ham10000": {
+        "image_size": 128,
+        "backbone_weights": "imagenet",
+        "alpha": 1.0,
+        "trainable_layers": 30,
+        "validation_fraction": 0.1,
+        "test_fraction": 0.1,
+    },
+}
+
+
+class Settings(BaseSettings):
+    """Settings of one process. See each field's description for its environment variable's meaning."""
+
+    model_config = SettingsConfigDict(env_prefix="DERMA_", env_ignore_empty=True, frozen=True)
+
+    dataset: Literal["sample", "ham10000"] = Field(
+        "sample", description="Which data set: `sample` is generated, `ham10000` is the real one."
+    )
+    ham10000_dir: Path | None = Field(
+        None,
+        description="Folder that holds HAM10000 in Dataverse's layout. Empty: it is downloaded from Harvard Dataverse.",
+    )
+    dataverse_url: str = Field(
+        "https://dataverse.harvard.edu", description="The Dataverse installation to download HAM10000 from."
+    )
+    data_dir: Path = Field(Path("data"), description="Folder that everything a run writes goes under.")
+    image_size: int = Field(128, ge=32, le=512, description="Side, in pixels, of the square picture the model sees.")
+    backbone_weights: str = Field(
+        "imagenet", description="`imagenet` (downloaded by Keras), `random`, or the path of a weights file."
+    )
+    alpha: float = Field(1.0, gt=0, le=1, description="Width multiplier of MobileNet.")
+    trainable_layers: int = Field(30, ge=0, le=86, description="How many of MobileNet's last layers are trained.")
+    recipe: Literal["default", "paper"] = Field("default", description="Training recipe, see `training/recipe.py`.")
+    epochs: int | None = Field(None, ge=1, description="Epochs to train for. Empty: what the recipe says.")
+    seed: int = Field(42, ge=0, description="Seed of splits, sample, training and bootstrap.")
+    validation_fraction: float = Field(0.1, gt=0, lt=0.5, description="Share of lesions held out for validation.")
+    test_fraction: float = Field(0.1, gt=0, lt=0.5, description="Share of lesions held out for test.")
+    folds: int = Field(5, ge=2, description="Number of lesion-grouped folds written beside the split.")
+    bootstrap_resamples: int = Field(1000, ge=100, description="Resamples of lesions behind each 95 % interval.")
+    melanoma_specificity: float = Field(
+        0.95, gt=0, lt=1, description="Specificity on validation at which melanoma's operating point is set."
+    )
+    referral_sensitivity: float = Field(
+        0.95,
+        gt=0,
+        lt=1,
+        description="Sensitivity on validation at which the referral operating point is set.",
+    )
+    allowed_unreadable: int = Field(
+        0, ge=0, description="How many missing or unreadable pictures a run may leave out; more stop it."
+    )
+    bundle_variant: Literal["float32", "float16", "uint8"] = Field(
+        "float16",
+        description="How the model in the bundle keeps its weights; tfjs_model lists what each loses on test.",
+    )
+    browser: Path | None = Field(
+        None,
+        description="Chromium-like browser for the parity check. Empty: the first one found on the PATH.",
+    )
+    executor: Literal["in_process", "multiprocess"] = Field(
+        "in_process", description="How Dagster runs the steps of a run."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_defaults_of_the_dataset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        defaults = DATASET_DEFAULTS.get(values.get("dataset", "sample"), {})
+        return {**defaults, **values}
+
+    @property
+    def root(self) -> Path:
+        """Absolute `data_dir`."""
+        return self.data_dir.expanduser().resolve()
+
+    @property
+    def store(self) -> Path:
+        """Folder of the stored assets of this data set: the data sets never overwrite each other."""
+        return self.root / "store" / self.dataset
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether everything built comes from the embedded sample, and has to say so."""
+        return self.dataset == "sample"
+
+
+@cache
+def settings() -> Settings:
+    """Return the settings of this process, read on the first call."""
+    return Settings()

@@ -1,0 +1,64 @@
+"""Assets of the stage `splits`."""
+
+import dagster as dg
+import pandas as pd
+
+from derma_assets.settings import settings
+from derma_assets.splits.figures import class_shares_figure, look_alikes_figure
+from derma_assets.splits.grouped_splits import SIDES, count_by_side, split_by_lesion
+from derma_assets.splits.leakage import near_duplicates_across_sides
+from derma_assets.splits.split_quality import class_shares
+from derma_assets.stage import stage_asset
+from derma_assets.storage.fingerprint import fingerprint_table
+from derma_assets.ui_metadata import figure, note, table_preview
+
+
+@stage_asset("splits", kinds={"pandas"}, io_manager_key="table", code_version="1")
+def grouped_splits(raw_metadata: pd.DataFrame) -> dg.MaterializeResult:
+    """Which pictures are for training, validation and test; all pictures of a lesion are on one side.
+
+    Stratified by diagnosis over lesions. Validation is for early stopping, temperature and thresholds; test is only
+    ever reported on. `fold` deals all lesions into folds for cross-validation, independently of `split`. Read the
+    counts first: the rarest diagnosis on test decides how wide its intervals will be.
+    """
+    chosen = settings()
+    splits = split_by_lesion(
+        raw_metadata, chosen.validation_fraction, chosen.test_fraction, folds=chosen.folds, seed=chosen.seed
+    )
+    counts = count_by_side(splits)
+    return dg.MaterializeResult(
+        value=splits,
+        metadata={
+            **{f"{side}_images": int(counts[f"{side} images"].sum()) for side in SIDES},
+            **{f"{side}_lesions": int(counts[f"{side} lesions"].sum()) for side in SIDES},
+            "counts": table_preview(counts),
+            "class_shares": figure(class_shares_figure(class_shares(splits))),
+            "preview": table_preview(splits),
+            "note": note(),
+        },
+        data_version=dg.DataVersion(fingerprint_table(splits)),
+    )
+
+
+@stage_asset("splits", kinds={"pandas"}, io_manager_key="table", code_version="1")
+def leakage_audit(grouped_splits: pd.DataFrame, raw_images: pd.DataFrame) -> dg.MaterializeResult:
+    """Pictures that look alike, belong to different lesions by their identifiers, and sit on different sides.
+
+    Found by perceptual hash: at most 4 of 64 bits differ. No row is best. Look at the pairs: the same lesion under two
+    identifiers makes the test easier than the clinic; two lesions that merely look alike do no harm.
+    """
+    pairs = near_duplicates_across_sides(grouped_splits, raw_images)
+    path_of = dict(zip(raw_images["image_id"], raw_images["path"], strict=True))
+    return dg.MaterializeResult(
+        value=pairs,
+        metadata={
+            "pairs": len(pairs),
+            "same_file_pairs": int(pairs["exact"].sum()),
+            "pairs_into_test": int((pairs["split_b"] == SIDES[-1]).sum()),
+            "pictures_compared": int((raw_images["status"] == "ok").sum()),
+            "closest": figure(look_alikes_figure(pairs, path_of)),
+            "preview": table_preview(pairs),
+            "note": note(),
+        },
+        data_version=dg.DataVersion(fingerprint_table(pairs)),
+    )

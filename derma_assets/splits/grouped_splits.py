@@ -1,0 +1,120 @@
+"""Train, validation and test by lesion, stratified by diagnosis.
+
+Several pictures of HAM10000 show the same lesion, so pictures are never dealt out one by one: a model would be
+tested on lesions it has learnt by heart (Tschandl et al., Scientific Data 5, 180161, 2018, "Usage Notes").
+"""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+from derma_assets.diagnoses import CODES
+from derma_assets.errors import InputError
+
+TRAIN, VALIDATION, TEST = SIDES = ("train", "validation", "test")
+
+
+def split_by_lesion(
+    metadata: pd.DataFrame, validation_fraction: float, test_fraction: float, folds: int, seed: int
+) -> pd.DataFrame:
+    """Give every picture a side and a fold; the pictures of one lesion always get the same.
+
+    Within each diagnosis the lesions are put in an order that depends on the seed and their identifier only, not on
+    the order of the rows, and dealt out in that order. So the split survives a shuffled file, and lesions
+    added later move only the few lesions next to a boundary to another side.
+
+    Args:
+        metadata: One row per picture, columns `image_id`, `lesion_id` and `dx`.
+        validation_fraction: Share of the lesions of each diagnosis held out for validation, above 0.
+        test_fraction: The same for test; the two together stay below 1.
+        folds: Number of folds over all lesions, at least 2. A diagnosis with fewer lesions than that is
+            absent from some folds.
+        seed: Any integer; another one gives another split.
+
+    Returns:
+        Columns `image_id`, `lesion_id`, `dx`, `split` ("train", "validation" or "test") and `fold` (0..folds-1),
+        one row per row of `metadata`, in its order.
+
+    Raises:
+        InputError: a lesion has no identifier or two diagnoses, or a diagnosis has too few lesions for three sides.
+    """
+    if min(validation_fraction, test_fraction) <= 0 or validation_fraction + test_fraction >= 1:
+        raise InputError(
+            f"validation_fraction {validation_fraction} and test_fraction {test_fraction} must both be above 0 "
+            "and leave something to train on."
+        )
+    lesions = _lesions(metadata)
+    sides: dict[str, str] = {}
+    fold_of: dict[str, int] = {}
+    dealt = 0
+    for _, group in lesions.groupby("dx", sort=True):
+        ids = group["lesion_id"].tolist()
+        held_out = _held_out(len(ids), validation_fraction, test_fraction)
+        for place, lesion in enumerate(_ordered(ids, f"{seed}/split")):
+            sides[lesion] = TEST if place < held_out[1] else VALIDATION if place < sum(held_out) else TRAIN
+        # Dealing goes on where the previous diagnosis stopped, else every remainder would land in fold 0.
+        for lesion in _ordered(ids, f"{seed}/fold"):
+            fold_of[lesion] = dealt % folds
+            dealt += 1
+    table = metadata[["image_id", "lesion_id", "dx"]].reset_index(drop=True)
+    return table.assign(split=table["lesion_id"].map(sides), fold=table["lesion_id"].map(fold_of).astype(np.int64))
+
+
+def count_by_side(splits: pd.DataFrame) -> pd.DataFrame:
+    """Return the pictures and lesions of each diagnosis on each side.
+
+    Returns:
+        One row per diagnosis, columns `dx`, then `<side> images` and `<side> lesions` for each side; integers.
+    """
+    groups = splits.groupby(["dx", "split"])
+    counts = {"images": groups["image_id"].count(), "lesions": groups["lesion_id"].nunique()}
+    columns = {
+        f"{side} {unit}": counted.unstack("split").reindex(index=list(CODES), columns=list(SIDES))[side]
+        for side in SIDES
+        for unit, counted in counts.items()
+    }
+    return pd.DataFrame(columns).fillna(0).astype(np.int64).rename_axis("dx").reset_index()
+
+
+def _lesions(metadata: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per lesion, columns `lesion_id` and `dx`, or say what is wrong with the metadata."""
+    without = metadata.index[metadata["lesion_id"].isna() | metadata["dx"].isna()]
+    if len(without):
+        raise InputError(
+            f"{len(without)} rows have no lesion_id or no dx, the first is row {without[0]} "
+            f"(image {metadata.loc[without[0], 'image_id']}): fill them in or remove the rows."
+        )
+    lesions = metadata[["lesion_id", "dx"]].drop_duplicates()
+    twice = lesions.loc[lesions["lesion_id"].duplicated(), "lesion_id"]
+    if len(twice):
+        found = sorted(lesions.loc[lesions["lesion_id"] == twice.iloc[0], "dx"])
+        raise InputError(
+            f"{twice.nunique()} lesions have more than one diagnosis, for example {twice.iloc[0]} "
+            f"({', '.join(found)}): a lesion has one dx, correct it in the metadata."
+        )
+    unknown = sorted(set(lesions["dx"]) - set(CODES))
+    if unknown:
+        raise InputError(f"unknown dx {', '.join(map(str, unknown))}: the known ones are {', '.join(CODES)}.")
+    per_class = lesions["dx"].value_counts().reindex(list(CODES), fill_value=0)
+    too_few = per_class[per_class < len(SIDES)]
+    if len(too_few):
+        counted = ", ".join(f"{dx} has {count}" for dx, count in too_few.items())
+        raise InputError(
+            f"every diagnosis needs at least {len(SIDES)} lesions, one for each of {', '.join(SIDES)}; {counted}. "
+            "Add lesions of these diagnoses."
+        )
+    return lesions
+
+
+def _held_out(lesions: int, validation_fraction: float, test_fraction: float) -> tuple[int, int]:
+    """Return how many of a diagnosis's lesions go to validation and to test: rounded, and one on every side."""
+    held_out = [max(1, round(fraction * lesions)) for fraction in (validation_fraction, test_fraction)]
+    while sum(held_out) >= lesions:
+        held_out[held_out.index(max(held_out))] -= 1
+    return held_out[0], held_out[1]
+
+
+def _ordered(lesion_ids: list[str], key: str) -> list[str]:
+    """Return the lesions in a random order that depends on `key` and their identifiers alone."""
+    return sorted(lesion_ids, key=lambda lesion: (hashlib.sha256(f"{key}/{lesion}".encode()).digest(), lesion))

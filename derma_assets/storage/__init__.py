@@ -1,0 +1,1 @@
+"""Where assets are kept: the only place that builds a path of the store."""

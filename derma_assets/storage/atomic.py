@@ -1,0 +1,86 @@
+"""Writing so that a reader sees the old version or the new one, never half of either."""
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from derma_assets.errors import StorageError
+
+_ADVICE = {
+    errno.ENOSPC: "the disk is full: free some space, then run again",
+    errno.EDQUOT: "the disk quota is used up: free some space, then run again",
+    errno.EACCES: "permission denied: make the folder writable or set DERMA_DATA_DIR to one that is",
+    errno.EPERM: "permission denied: make the folder writable or set DERMA_DATA_DIR to one that is",
+    errno.EROFS: "the file system is read-only: set DERMA_DATA_DIR to a folder that can be written",
+    errno.ENOTDIR: "a part of the path is a file, not a folder: set DERMA_DATA_DIR to another folder",
+    errno.EEXIST: "a part of the path is a file, not a folder: set DERMA_DATA_DIR to another folder",
+}
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn an operating-system error while writing `path` into a `StorageError` that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _ADVICE:
+            raise
+        raise StorageError(
+            f"cannot write {path}: {_ADVICE[error.errno]}. What was stored there before is untouched."
+        ) from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path` to write a file or a folder to; it takes the place of `path` on success.
+
+    On any error the unfinished output is removed and `path` stays as it was. A file is replaced by one atomic
+    rename; a folder, which POSIX cannot rename over, is absent for the instant between two renames, and
+    the old one is put back if the second fails.
+
+    Raises:
+        StorageError: the output cannot be written (disk full, no permission, read-only).
+    """
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield beside
+            _sync(beside)
+            _swap(beside, path)
+        finally:
+            _remove(beside)
+
+
+def _sync(path: Path) -> None:
+    """Flush what was written to the disk, so that a power cut cannot leave a renamed but empty file."""
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.is_file():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+
+
+def _swap(new: Path, path: Path) -> None:
+    if not (new.is_dir() and path.exists()) and not path.is_dir():
+        os.replace(new, path)
+        return
+    old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
+    os.rename(path, old)
+    try:
+        os.rename(new, path)
+    except OSError:
+        os.rename(old, path)
+        raise
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

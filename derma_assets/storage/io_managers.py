@@ -1,0 +1,182 @@
+"""IO managers: how each kind of asset value is kept below the store's root, written beside and renamed.
+
+| key | value in Python | stored as |
+| --- | --- | --- |
+| `table` | `pandas.DataFrame` | `<asset>.parquet` |
+| `document` | `dict` that JSON can hold | `<asset>.json` |
+| `keras_model` | `keras.Model` | `<asset>.keras` |
+| `folder` | `pathlib.Path` of a folder built somewhere temporary | `<asset>/` |
+"""
+
+import json
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pandas as pd
+from upath import UPath
+
+from derma_assets.errors import StorageError
+from derma_assets.storage.atomic import explained, replacing
+
+if TYPE_CHECKING:
+    import keras
+
+
+_BUILDING = ".building"
+_A_DAY_S = 24 * 3600
+
+
+class StoreIOManager(dg.UPathIOManager):
+    """Base of the four: writes atomically and says plainly what is missing or cannot be written."""
+
+    def dump_to_path(self, context: dg.OutputContext, obj: Any, path: UPath) -> None:
+        """Write `obj` beside `path`, then rename."""
+        try:
+            with replacing(Path(path.path)) as beside:
+                self.write(obj, beside)
+        except StorageError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+
+    def load_from_path(self, context: dg.InputContext, path: UPath) -> Any:
+        """Read what an earlier run stored."""
+        local = Path(path.path)
+        if not local.exists():
+            asset = context.asset_key.to_user_string()
+            raise dg.Failure(
+                f"{asset} has not been stored yet (looked for {local}). "
+                f"Materialize it first: dagster asset materialize -m derma_assets.definitions --select '+{asset}'",
+                allow_retries=False,
+            )
+        return self.read(local)
+
+    def make_directory(self, path: UPath) -> None:
+        """Leave it to `replacing`, which explains why a folder cannot be made."""
+
+    def write(self, obj: Any, path: Path) -> None:
+        """Write `obj` to the new file or folder `path`."""
+        raise NotImplementedError
+
+    def read(self, path: Path) -> Any:
+        """Read the file or folder `path`."""
+        raise NotImplementedError
+
+
+class TableIOManager(StoreIOManager):
+    """Tables as Parquet."""
+
+    extension = ".parquet"
+
+    def write(self, obj: pd.DataFrame, path: Path) -> None:
+        """Write a table."""
+        obj.to_parquet(path)
+
+    def read(self, path: Path) -> pd.DataFrame:
+        """Read a table."""
+        return pd.read_parquet(path)
+
+
+class DocumentIOManager(StoreIOManager):
+    """Small documents as JSON."""
+
+    extension = ".json"
+
+    def write(self, obj: Mapping[str, Any], path: Path) -> None:
+        """Write a document."""
+        path.write_text(json.dumps(obj, indent=2) + "\n")
+
+    def read(self, path: Path) -> dict[str, Any]:
+        """Read a document."""
+        return json.loads(path.read_text())
+
+
+class KerasModelIOManager(StoreIOManager):
+    """Keras models in Keras's own format."""
+
+    extension = ".keras"
+
+    def write(self, obj: "keras.Model", path: Path) -> None:
+        """Write a model."""
+        obj.save(path)
+
+    def read(self, path: Path) -> "keras.Model":
+        """Read a model."""
+        from derma_assets.tensorflow_runtime import import_keras
+
+        return import_keras().models.load_model(path, compile=False)
+
+
+class FolderIOManager(StoreIOManager):
+    """Folders of files. Read as the stored folder's path.
+
+    One that was built in the store's own `building_folder` is moved, any other is copied.
+    """
+
+    extension = ""
+
+    def write(self, obj: Path, path: Path) -> None:
+        """Move or copy a folder."""
+        if obj.parent.name == _BUILDING and obj.parent.parent == path.parent:
+            obj.rename(path)
+            return
+        # Not shutil.copytree: it hides the reason of a failure, such as a full disk, in a list of texts.
+        path.mkdir()
+        for source in sorted(obj.rglob("*")):
+            target = path / source.relative_to(obj)
+            if source.is_dir():
+                target.mkdir()
+            else:
+                shutil.copyfile(source, target)
+
+    def read(self, path: Path) -> Path:
+        """Return the stored folder."""
+        return path
+
+
+def io_managers(store: Path) -> dict[str, StoreIOManager]:
+    """Return the IO managers by key, all below the folder `store`."""
+    root = UPath(store)
+    return {
+        "table": TableIOManager(root),
+        "document": DocumentIOManager(root),
+        "keras_model": KerasModelIOManager(root),
+        "folder": FolderIOManager(root),
+    }
+
+
+@contextmanager
+def building_folder(store: Path, asset: str) -> Iterator[Path]:
+    """Yield a path to build the folder of `asset` at, on the store's own disk, so that storing it is one rename.
+
+    On an error what was built is removed; what a killed run has left is removed by the first one a day later.
+
+    Raises:
+        StorageError: it cannot be written there (disk full, no permission, read-only).
+    """
+    below = store / _BUILDING
+    folder = below / f"{asset}.{uuid.uuid4().hex[:8]}"
+    with explained(store / asset):
+        below.mkdir(parents=True, exist_ok=True)
+        for left in below.iterdir():
+            if time.time() - left.stat().st_mtime > _A_DAY_S:
+                shutil.rmtree(left, ignore_errors=True)
+        try:
+            yield folder
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+def stored_path(store: Path, asset: str, io_manager_key: str) -> Path:
+    """Return where the IO manager `io_manager_key` keeps `asset`; nothing needs to be there yet."""
+    return store / f"{asset}{io_managers(store)[io_manager_key].extension}"
+
+
+def scratch_path(store: Path, purpose: str) -> Path:
+    """Return the folder below the store for unfinished work of one purpose, such as interrupted training."""
+    return store / ".unfinished" / purpose

@@ -1,0 +1,131 @@
+"""Training: the classifier, how its training went, and what it says about validation and test pictures."""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+from pydantic import Field
+
+from derma_assets.dataset.image_arrays import ImageArrays
+from derma_assets.settings import settings
+from derma_assets.stage import OWNERS, clear_failure, stage_asset
+from derma_assets.storage.fingerprint import fingerprint_arrays, fingerprint_table
+from derma_assets.storage.io_managers import scratch_path
+from derma_assets.training.curves import kept_epoch, training_curves
+from derma_assets.training.fit import predict_logits
+from derma_assets.training.labelled_pictures import labelled_pictures
+from derma_assets.training.predictions import predictions_table
+from derma_assets.training.recipe import RECIPES
+from derma_assets.training.train import BackboneChoice, train_classifier
+from derma_assets.ui_metadata import figure, note, table_preview
+
+
+class TrainingConfig(dg.Config):
+    """What can be changed for one run in the launchpad. Empty fields take the settings (`DERMA_...`)."""
+
+    recipe: str | None = Field(None, description=f"Name of the recipe: {' or '.join(RECIPES)}.")
+    epochs: int | None = Field(None, description="Epochs at most.")
+    trainable_layers: int | None = Field(None, description="How many of MobileNet's last layers are trained.")
+
+
+@dg.multi_asset(
+    group_name="training",
+    outs={
+        "trained_model": dg.AssetOut(
+            io_manager_key="keras_model",
+            owners=OWNERS,
+            kinds={"keras", "tensorflow"},
+            code_version="1",
+            description="The classifier: MobileNet with a seven-way head, at its best epoch on validation.\n\n"
+            "Read the curves for over-fitting (validation loss rising while training loss falls) and for an "
+            "epoch limit set too low (still improving at the end). `resumed_after_epoch` above 0 means that an "
+            "interrupted training was continued.",
+        ),
+        "training_history": dg.AssetOut(
+            io_manager_key="table",
+            owners=OWNERS,
+            kinds={"pandas"},
+            code_version="1",
+            description="One row per epoch: loss, accuracy, macro-F1 on train and validation, learning rate.\n\n"
+            "Read it beside `trained_model`: the row with the highest `val_macro_f1` is the one that was kept. "
+            "The training figures are of augmented pictures with dropout on, so they may look worse than validation.",
+        ),
+    },
+)
+@clear_failure
+def trained_classifier(
+    config: TrainingConfig, image_arrays: Path, grouped_splits: pd.DataFrame
+) -> tuple[dg.MaterializeResult[Any], dg.MaterializeResult[Any]]:
+    """Train the classifier by the chosen recipe."""
+    chosen = settings()
+    trained = train_classifier(
+        ImageArrays.open(image_arrays),
+        grouped_splits,
+        recipe_name=config.recipe or chosen.recipe,
+        epochs=config.epochs or chosen.epochs,
+        backbone=BackboneChoice(
+            weights=chosen.backbone_weights,
+            alpha=chosen.alpha,
+            trainable_layers=chosen.trainable_layers if config.trainable_layers is None else config.trainable_layers,
+        ),
+        seed=chosen.seed,
+        state_folder=scratch_path(chosen.store, "training"),
+    )
+    kept = kept_epoch(trained.history)
+    curves = figure(training_curves(trained.history))
+    model_result = dg.MaterializeResult(
+        asset_key="trained_model",
+        value=trained.model,
+        data_version=dg.DataVersion(fingerprint_arrays(trained.model.get_weights())),
+        metadata={
+            "recipe": dg.MetadataValue.json(trained.recipe.model_dump()),
+            "backbone": dg.MetadataValue.json(trained.backbone.model_dump()),
+            "train_pictures": trained.train_pictures,
+            "validation_pictures": trained.validation_pictures,
+            "kept_epoch": int(kept["epoch"]),
+            "validation_macro_f1": float(kept["val_macro_f1"]),
+            "validation_accuracy": float(kept["val_accuracy"]),
+            "parameters": int(trained.model.count_params()),
+            "seconds": float(trained.history["seconds"].sum()),
+            "resumed_after_epoch": trained.resumed_after_epoch,
+            "curves": curves,
+            "note": note(),
+        },
+    )
+    history_result = dg.MaterializeResult(
+        asset_key="training_history",
+        value=trained.history,
+        # How long an epoch took is no part of what it gave.
+        data_version=dg.DataVersion(fingerprint_table(trained.history.drop(columns="seconds"))),
+        metadata={
+            "epochs": len(trained.history),
+            "history": table_preview(trained.history, rows=len(trained.history), decimals=4),
+            "curves": curves,
+            "note": note(),
+        },
+    )
+    return model_result, history_result
+
+
+@stage_asset("training", kinds={"keras", "pandas"}, io_manager_key="table", code_version="1")
+def predictions(trained_model: Any, image_arrays: Path, grouped_splits: pd.DataFrame) -> dg.MaterializeResult:
+    """Logits of every validation and test picture: what calibration and every metric are computed from.
+
+    Read `logit_<dx>` as unnormalised evidence: softmax of the seven, divided by the calibrated temperature,
+    gives probabilities. Training pictures are left out on purpose.
+    """
+    arrays = ImageArrays.open(image_arrays)
+    held_out = labelled_pictures(arrays, grouped_splits[grouped_splits["split"] != "train"])
+    logits = predict_logits(trained_model, arrays.pixels, held_out.rows)
+    table = predictions_table(held_out.pictures, logits)
+    return dg.MaterializeResult(
+        value=table,
+        data_version=dg.DataVersion(fingerprint_table(table)),
+        metadata={
+            "validation_pictures": int((table["split"] == "validation").sum()),
+            "test_pictures": int((table["split"] == "test").sum()),
+            "preview": table_preview(table),
+            "note": note(),
+        },
+    )

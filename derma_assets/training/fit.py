@@ -1,0 +1,198 @@
+"""Training: from pictures, a split and a recipe to a classifier and its history."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from derma_assets.diagnoses import CODES
+from derma_assets.errors import UserError
+from derma_assets.progress import bar
+from derma_assets.tensorflow_runtime import import_keras, import_tensorflow
+from derma_assets.training.checkpoint import TrainingState
+from derma_assets.training.class_weights import class_weights
+from derma_assets.training.fast_layers import fast_twin
+from derma_assets.training.input_pipeline import prediction_batches, training_batches
+from derma_assets.training.recipe import Recipe
+
+
+def fit(
+    model: Any,
+    pixels: np.ndarray,
+    train: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray],
+    recipe: Recipe,
+    *,
+    seed: int,
+    state_path: Path,
+) -> pd.DataFrame:
+    """Train `model` in place; it ends with the weights of the epoch with the best validation macro-F1.
+
+    A training that was interrupted goes on after its last whole epoch, with the numbers it would have had.
+
+    Args:
+        model: The classifier, see `mobilenet.build_classifier`.
+        pixels: (m, s, s, 3) uint8, memory-mapped.
+        train: (n,) rows of `pixels` and (n,) int class indices to learn from.
+        validation: The same, to choose the best epoch by.
+        recipe: How to train.
+        seed: Seed of order, augmentation and dropout.
+        state_path: File that keeps the state between epochs.
+
+    Returns:
+        One row per epoch: epoch, loss, accuracy, macro_f1, the same on validation with the prefix `val_`,
+        learning_rate, seconds.
+    """
+    keras = import_keras()
+    rows, labels = train
+    steps = math.ceil(len(rows) / recipe.batch_size)
+    state = TrainingState.load(state_path)
+    learner = fast_twin(model, recipe.batch_norm_momentum)
+    _compile(learner, recipe, steps)
+    epochs_callbacks = _schedule(recipe)
+    keeper = _keeper(learner, state, state_path, epochs_callbacks, steps, recipe.epochs)
+    if not state.finished:
+        keras.utils.set_random_seed(seed + len(state.history))
+        weights = class_weights(labels, recipe.class_weight_power, recipe.class_weight_factors)
+        learner.fit(
+            training_batches(
+                pixels,
+                rows,
+                labels,
+                weights[labels],
+                augmentation=recipe.augmentation,
+                batch_size=recipe.batch_size,
+                first_epoch=len(state.history),
+                epochs=recipe.epochs,
+                seed=seed,
+            ),
+            validation_data=_validation_batches(pixels, *validation),
+            initial_epoch=len(state.history),
+            epochs=recipe.epochs,
+            steps_per_epoch=steps,
+            shuffle=False,  # the batches come in the order that the seed and the epoch give
+            callbacks=[*epochs_callbacks, keeper],
+            verbose=0,
+        )
+        state.finished = True
+        state.save(state_path)
+    model.set_weights(state.best)
+    return pd.DataFrame(state.history)
+
+
+def predict_logits(model: Any, pixels: np.ndarray, rows: np.ndarray, what: str = "predicting") -> np.ndarray:
+    """Return the (n, 7) float32 logits of the pictures at `rows`, showing progress."""
+    tf = import_tensorflow()
+    forward = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
+    logits = []
+    with bar(len(rows), what) as shown:
+        for batch in prediction_batches(pixels, rows):
+            logits.append(forward(batch).numpy())
+            shown.update(len(logits[-1]))
+    return np.concatenate(logits) if logits else np.empty((0, len(CODES)), np.float32)
+
+
+def _validation_batches(pixels: np.ndarray, rows: np.ndarray, labels: np.ndarray) -> Any:
+    tf = import_tensorflow()
+    targets = tf.data.Dataset.from_tensor_slices(tf.one_hot(labels, len(CODES))).batch(64)
+    return tf.data.Dataset.zip(prediction_batches(pixels, rows, batch_size=64), targets)
+
+
+def _compile(learner: Any, recipe: Recipe, steps: int) -> None:
+    keras = import_keras()
+    rate: Any = recipe.learning_rate
+    if recipe.schedule == "cosine":
+        total = recipe.epochs * steps
+        warmup = round(total * recipe.warmup_fraction)
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=recipe.learning_rate / 100 if warmup else recipe.learning_rate,
+            decay_steps=max(total - warmup, 1),
+            alpha=recipe.min_learning_rate / recipe.learning_rate,
+            warmup_target=recipe.learning_rate if warmup else None,
+            warmup_steps=warmup,
+        )
+    if recipe.optimizer == "adam":
+        optimizer = keras.optimizers.Adam(rate)
+    else:
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+    learner.compile(
+        optimizer=optimizer,
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
+        metrics=[
+            keras.metrics.CategoricalAccuracy(name="accuracy"),
+            keras.metrics.F1Score(average="macro", name="macro_f1"),
+        ],
+    )
+    optimizer.build(learner.trainable_variables)
+
+
+def _schedule(recipe: Recipe) -> list[Any]:
+    keras = import_keras()
+    callbacks: list[Any] = []
+    if recipe.schedule == "plateau":
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=3, min_lr=recipe.min_learning_rate)
+        )
+    if recipe.early_stopping is not None:
+        callbacks.append(keras.callbacks.EarlyStopping("val_loss", patience=recipe.early_stopping))
+    return callbacks
+
+
+def _hidden_variables(learner: Any) -> list[Any]:
+    """Return what decides the next step besides the weights: the optimizer's state and the dropout's random state."""
+    random_states = [layer.seed_generator.state for layer in learner.layers if hasattr(layer, "seed_generator")]
+    return [*learner.optimizer.variables, *random_states]
+
+
+def _keeper(learner: Any, state: TrainingState, path: Path, others: list[Any], steps: int, epochs: int) -> Any:
+    """Return the callback that shows progress, keeps the state after every epoch, and restores it at the start."""
+    keras = import_keras()
+
+    class Keeper(keras.callbacks.Callback):  # type: ignore[name-defined]
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.bar = bar(steps * epochs, "training", "batches", done=steps * len(state.history))
+            if not state.history:
+                return
+            # The other callbacks count epochs without improvement: they are told again what they have seen.
+            for epoch, row in enumerate(state.history):
+                for callback in others:
+                    callback.on_epoch_end(epoch, dict(row))
+            learner.set_weights(state.weights)
+            for variable, value in zip(_hidden_variables(learner), state.hidden, strict=True):
+                variable.assign(value)
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.began = time.monotonic()
+            self.bar.set_description(f"training, epoch {epoch + 1} of {epochs}")
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.bar.update()
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            row = {"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}}
+            if not np.isfinite(row["loss"]):
+                raise UserError(
+                    f"training diverged in epoch {epoch + 1}: the loss is {row['loss']}. "
+                    "Lower the recipe's learning rate, then run again."
+                )
+            row["learning_rate"] = float(np.asarray(learner.optimizer.learning_rate))
+            row["seconds"] = round(time.monotonic() - self.began, 1)
+            best = max((past["val_macro_f1"] for past in state.history), default=-1.0)
+            state.history.append(row)
+            state.weights = learner.get_weights()
+            state.hidden = [np.asarray(variable) for variable in _hidden_variables(learner)]
+            if row["val_macro_f1"] > best:
+                state.best = state.weights
+            state.save(path)
+            self.bar.set_postfix(
+                {name: f"{row[name]:.3f}" for name in ("loss", "val_loss", "val_macro_f1") if name in row}
+            )
+
+        def on_train_end(self, logs: Any = None) -> None:
+            self.bar.close()
+
+    return Keeper()

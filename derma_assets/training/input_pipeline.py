@@ -1,0 +1,79 @@
+"""Batches for training and prediction, read from the memory-mapped pictures as they are needed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from derma_assets.diagnoses import CODES
+from derma_assets.tensorflow_runtime import import_tensorflow
+from derma_assets.training.augmentation import augment
+from derma_assets.training.recipe import Augmentation
+
+
+def _reader(pixels: np.ndarray) -> Callable[[Any], Any]:
+    """Return a TensorFlow function from (b,) int64 rows to (b, s, s, 3) uint8 pictures."""
+    tf = import_tensorflow()
+
+    def read(rows: Any) -> Any:
+        batch = tf.numpy_function(lambda chosen: np.asarray(pixels[chosen]), [rows], tf.uint8, stateful=False)
+        return tf.ensure_shape(batch, [None, *pixels.shape[1:]])
+
+    return read
+
+
+def training_batches(
+    pixels: np.ndarray,
+    rows: np.ndarray,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    *,
+    augmentation: Augmentation,
+    batch_size: int,
+    first_epoch: int,
+    epochs: int,
+    seed: int,
+) -> Any:
+    """Return a dataset of augmented batches for epochs `first_epoch` to `epochs - 1`.
+
+    Order and augmentation depend on the seed and the epoch's number alone, so that epoch 7 is the same whether or
+    not the run was interrupted before it. The last, smaller batch of an epoch is kept.
+
+    Args:
+        pixels: (m, s, s, 3) uint8, memory-mapped.
+        rows: (n,) int rows of `pixels` to train on.
+        labels: (n,) int class indices.
+        weights: (n,) float32 loss weights.
+
+    Returns:
+        `tf.data.Dataset` of ((b, s, s, 3) float32 pictures, (b, 7) one-hot float32, (b,) float32 weights).
+    """
+    tf = import_tensorflow()
+    read = _reader(pixels)
+    positions = tf.range(len(rows), dtype=tf.int64)
+    rows, labels, weights = tf.constant(rows, tf.int64), tf.constant(labels, tf.int64), tf.constant(weights)
+
+    def one_epoch(epoch: Any) -> Any:
+        order = tf.random.experimental.stateless_shuffle(positions, seed=[seed, epoch])
+        batches = tf.data.Dataset.from_tensor_slices(order).batch(batch_size).enumerate()
+        return batches.map(lambda step, chosen: (epoch, step, chosen))
+
+    def load(epoch: Any, step: Any, chosen: Any) -> tuple[Any, Any, Any]:
+        batch_seed = tf.stack([tf.constant(seed, tf.int64) * 1_000_003 + epoch, step])
+        pictures = augment(read(tf.gather(rows, chosen)), batch_seed, augmentation)
+        return pictures, tf.one_hot(tf.gather(labels, chosen), len(CODES)), tf.gather(weights, chosen)
+
+    return (
+        tf.data.Dataset.range(first_epoch, epochs)
+        .flat_map(one_epoch)
+        .map(load, num_parallel_calls=2, deterministic=True)
+        .prefetch(4)
+    )
+
+
+def prediction_batches(pixels: np.ndarray, rows: np.ndarray, batch_size: int = 64) -> Any:
+    """Return a dataset of (b, s, s, 3) float32 pictures, RGB 0..255, in the order of `rows`."""
+    tf = import_tensorflow()
+    read = _reader(pixels)
+    batches = tf.data.Dataset.from_tensor_slices(np.asarray(rows, np.int64)).batch(batch_size)
+    return batches.map(lambda chosen: tf.cast(read(chosen), tf.float32)).prefetch(4)

@@ -1,0 +1,84 @@
+"""Training recipes: every choice that decides how the classifier is trained, as typed, documented configs."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from derma_assets.diagnoses import MELANOMA
+
+
+class Augmentation(BaseModel):
+    """Random changes of a training picture. Ranges are symmetric and drawn uniformly, anew in every epoch."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rotation_degrees: float = Field(180.0, ge=0, le=180, description="Largest rotation, in degrees.")
+    shift: float = Field(0.1, ge=0, le=0.5, description="Largest shift along each axis, as a share of the side.")
+    zoom_in: float = Field(0.1, ge=0, lt=1, description="Largest enlargement: 0.1 shows 0.9 of the side.")
+    zoom_out: float = Field(0.1, ge=0, lt=1, description="Largest reduction: 0.1 shows 1.1 of the side, reflected.")
+    flips: bool = Field(True, description="Flip left-right and top-bottom with probability 1/2 each.")
+    brightness: float = Field(0.0, ge=0, lt=1, description="Largest change of brightness, as a share of full scale.")
+    contrast: float = Field(0.0, ge=0, lt=1, description="Largest relative change of contrast about the mean.")
+    colour: float = Field(0.0, ge=0, lt=1, description="Largest relative gain of each colour channel.")
+
+
+class Recipe(BaseModel):
+    """How the classifier is trained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    epochs: int = Field(ge=1, description="Epochs at most.")
+    batch_size: int = Field(32, ge=1, description="Pictures per step.")
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    learning_rate: float = Field(gt=0, description="Highest learning rate.")
+    min_learning_rate: float = Field(ge=0, description="Lowest learning rate.")
+    schedule: Literal["plateau", "cosine"] = Field(
+        description="`plateau`: halved after three epochs without a lower validation loss. "
+        "`cosine`: linear warm-up, then half a cosine down to the lowest rate."
+    )
+    warmup_fraction: float = Field(0.0, ge=0, lt=1, description="Share of the steps that warm up (cosine only).")
+    weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay (AdamW only).")
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    class_weight_power: float = Field(
+        ge=0,
+        le=1,
+        description="Class weight = (mean class size / class size) ** power: 1 balanced, 1/2 square root, 0 none.",
+    )
+    class_weight_factors: dict[str, float] = Field({}, description="Further factor of a class's weight, by code.")
+    dropout: float = Field(0.25, ge=0, lt=1)
+    batch_norm_momentum: float = Field(0.99, gt=0, lt=1, description="Momentum of the trained batch norms' statistics.")
+    early_stopping: int | None = Field(None, description="Stop after so many epochs without a lower validation loss.")
+    augmentation: Augmentation = Augmentation()
+
+
+# As "Derma Diagnostics" describes it: class weights are balanced with melanoma's doubled.
+PAPER = Recipe(
+    name="paper",
+    epochs=30,
+    optimizer="adam",
+    learning_rate=0.01,
+    min_learning_rate=6.25e-4,
+    schedule="plateau",
+    class_weight_power=1.0,
+    class_weight_factors={MELANOMA: 2.0},
+    early_stopping=5,
+)
+
+# Ours: full rotations cost nothing on a picture without an up; colour changes stand for other dermatoscopes;
+# square-root weights keep the rare classes without drowning in them; a cosine needs no patience to tune.
+DEFAULT = Recipe(
+    name="default",
+    epochs=16,
+    learning_rate=1e-3,
+    min_learning_rate=1e-6,
+    schedule="cosine",
+    warmup_fraction=0.05,
+    weight_decay=0.05,
+    label_smoothing=0.05,
+    class_weight_power=0.5,
+    batch_norm_momentum=0.95,
+    augmentation=Augmentation(shift=0.05, zoom_in=0.3, zoom_out=0.05, brightness=0.08, contrast=0.15, colour=0.06),
+)
+
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (PAPER, DEFAULT)}

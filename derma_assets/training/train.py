@@ -1,0 +1,122 @@
+"""Training as a whole: choose a recipe, build the classifier, fit it, and keep the state between epochs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from derma_assets.dataset.image_arrays import ImageArrays
+from derma_assets.errors import InputError
+from derma_assets.storage.fingerprint import fingerprint_json, fingerprint_table, sha256_of_file
+from derma_assets.training.checkpoint import TrainingState
+from derma_assets.training.fit import fit
+from derma_assets.training.labelled_pictures import labelled_pictures
+from derma_assets.training.mobilenet import build_classifier
+from derma_assets.training.recipe import RECIPES, Recipe
+
+
+class BackboneChoice(BaseModel):
+    """Which MobileNet is trained: its initial weights, its width, and how much of it learns."""
+
+    model_config = ConfigDict(frozen=True)
+
+    weights: str
+    alpha: float
+    trainable_layers: int
+
+
+@dataclass(frozen=True)
+class TrainedClassifier:
+    """A trained classifier and what is worth knowing about its training."""
+
+    model: Any
+    history: pd.DataFrame
+    recipe: Recipe
+    backbone: BackboneChoice
+    train_pictures: int
+    validation_pictures: int
+    resumed_after_epoch: int
+
+
+def train_classifier(
+    arrays: ImageArrays,
+    splits: pd.DataFrame,
+    *,
+    recipe_name: str,
+    epochs: int | None,
+    backbone: BackboneChoice,
+    seed: int,
+    state_folder: Path,
+) -> TrainedClassifier:
+    """Train a classifier on the split `train`, choosing its epoch on `validation`.
+
+    A training with the same pictures, split, recipe, backbone and seed that was interrupted is continued.
+
+    Args:
+        arrays: The decoded pictures.
+        splits: Columns image_id, lesion_id, dx, split.
+        recipe_name: A name in `RECIPES`.
+        epochs: Epochs at most, or None for the recipe's.
+        backbone: Which MobileNet.
+        seed: Seed of everything random.
+        state_folder: Folder of the state that is kept between epochs; other trainings' states in it are removed.
+
+    Raises:
+        InputError: no such recipe, or weights that cannot be had.
+    """
+    if recipe_name not in RECIPES:
+        raise InputError(f"there is no recipe {recipe_name!r}: choose one of {', '.join(RECIPES)}")
+    recipe = RECIPES[recipe_name]
+    if epochs is not None:
+        recipe = recipe.model_copy(update={"epochs": epochs})
+    train = labelled_pictures(arrays, splits[splits["split"] == "train"])
+    validation = labelled_pictures(arrays, splits[splits["split"] == "validation"])
+    model = build_classifier(
+        arrays.size,
+        alpha=backbone.alpha,
+        weights=backbone.weights,
+        trainable_layers=backbone.trainable_layers,
+        dropout=recipe.dropout,
+        seed=seed,
+    )
+    identity = {
+        "recipe": recipe.model_dump(),
+        "backbone": _identity_of_weights(backbone),
+        "seed": seed,
+        "pictures": arrays.fingerprint,
+        "splits": fingerprint_table(splits[["image_id", "dx", "split"]]),
+    }
+    state_path = _only_state(state_folder, fingerprint_json(identity))
+    resumed_after = len(TrainingState.load(state_path).history)
+    history = fit(
+        model,
+        arrays.pixels,
+        (train.rows, train.labels),
+        (validation.rows, validation.labels),
+        recipe,
+        seed=seed,
+        state_path=state_path,
+    )
+    return TrainedClassifier(
+        model, history, recipe, backbone, len(train.rows), len(validation.rows), resumed_after_epoch=resumed_after
+    )
+
+
+def _identity_of_weights(backbone: BackboneChoice) -> dict[str, Any]:
+    """Return the choice with a weights file's content in place of its path."""
+    choice = backbone.model_dump()
+    path = Path(backbone.weights).expanduser()
+    if path.is_file():
+        choice["weights"] = sha256_of_file(path)
+    return choice
+
+
+def _only_state(folder: Path, identity: str) -> Path:
+    """Return the state file of this training, removing those of trainings that will not be continued."""
+    kept = folder / f"{identity}.npz"
+    for other in folder.glob("*.npz"):
+        if other != kept:
+            other.unlink()
+    return kept

@@ -1,0 +1,33 @@
+"""Metadata that a person looks at in the Dagster UI: previews of tables, figures, and where files are."""
+
+import base64
+import io
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import pandas as pd
+
+from derma_assets.diagnoses import DISCLAIMER
+from derma_assets.settings import settings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def table_preview(table: pd.DataFrame, rows: int = 10, decimals: int = 3) -> dg.MetadataValue:
+    """Return the first `rows` rows as a Markdown table."""
+    return dg.MetadataValue.md(table.head(rows).round(decimals).to_markdown(index=False, disable_numparse=False))
+
+
+def figure(drawing: "Figure") -> dg.MetadataValue:
+    """Return a Matplotlib figure as an embedded PNG that the UI shows in place."""
+    buffer = io.BytesIO()
+    drawing.savefig(buffer, format="png", dpi=80, bbox_inches="tight")
+    encoded = base64.b64encode(buffer.getvalue()).decode()
+    return dg.MetadataValue.md(f"![figure](data:image/png;base64,{encoded})")
+
+
+def note() -> dg.MetadataValue:
+    """Return the note that every table and figure carries; on the embedded sample it says that nothing is real."""
+    synthetic = " Built from the embedded synthetic sample: the figures say nothing about real skin."
+    return dg.MetadataValue.text(DISCLAIMER + (synthetic if settings().is_synthetic else ""))

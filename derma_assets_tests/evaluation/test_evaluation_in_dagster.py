@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from derma_assets.calibration import assets as calibration_assets
+from derma_assets.diagnoses import CODES, DISCLAIMER
+from derma_assets.errors import InputError
+from derma_assets.evaluation import assets
+from derma_assets.evaluation.report import stored_report
+from derma_assets.storage.io_managers import io_managers
+from derma_assets_tests.calibration.made_up import predictions
+
+FOUR = ["overall_metrics", "per_class_metrics", "confusion_matrix", "reliability"]
+
+
+@dg.asset(name="predictions", io_manager_key="table")
+def made_up_predictions() -> pd.DataFrame:
+    return predictions()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def run(store: Path) -> dg.ExecuteInProcessResult:
+    return dg.materialize(
+        [
+            made_up_predictions,
+            calibration_assets.calibrated_temperature,
+            calibration_assets.operating_points,
+            *(getattr(assets, name) for name in FOUR),
+        ],
+        resources=io_managers(store),
+    )
+
+
+@pytest.mark.parametrize("name", FOUR)
+def test_the_table_is_stored_as_it_was_made(name: str, run: dg.ExecuteInProcessResult, store: Path) -> None:
+    stored = pd.read_parquet(store / f"{name}.parquet")
+    pd.testing.assert_frame_equal(stored, run.output_for_node(name), check_index_type=False)
+
+
+@pytest.mark.parametrize("name", FOUR)
+def test_metadata_carry_the_note(name: str, run: dg.ExecuteInProcessResult) -> None:
+    (materialized,) = run.asset_materializations_for_node(name)
+    assert DISCLAIMER in str(materialized.metadata["note"].value)
+    assert materialized.tags
+    assert materialized.tags["dagster/data_version"]
+
+
+def test_numbers_and_figures_are_there_to_look_at(run: dg.ExecuteInProcessResult) -> None:
+    found = {name: run.asset_materializations_for_node(name)[0].metadata for name in FOUR}
+    assert 0 < found["overall_metrics"]["accuracy"].value <= 1
+    assert found["overall_metrics"]["lesions"].value == 7 * 12
+    assert "Balanced accuracy" in str(found["overall_metrics"]["table"].value)
+    for name, key in (
+        ("per_class_metrics", "recall_and_f1"),
+        ("confusion_matrix", "figure"),
+        ("reliability", "diagram"),
+    ):
+        assert "image/png" in str(found[name][key].value)
+
+
+def test_the_confusion_matrix_has_the_truth_as_index(run: dg.ExecuteInProcessResult, store: Path) -> None:
+    stored = pd.read_parquet(store / "confusion_matrix.parquet")
+    assert stored.index.name == "dx"
+    assert list(stored.index) == list(stored.columns) == list(CODES)
+
+
+def test_validation_pictures_change_nothing_but_temperature_and_thresholds(run: dg.ExecuteInProcessResult) -> None:
+    on_test = predictions().query("split == 'test'")
+    assert run.output_for_node("confusion_matrix").to_numpy().sum() == len(on_test)
+
+
+def test_the_stored_report_is_printed_from_the_store(run: dg.ExecuteInProcessResult, store: Path) -> None:
+    text = stored_report(store, DISCLAIMER)
+    assert DISCLAIMER in text
+    accuracy = run.output_for_node("overall_metrics").set_index("metric").at["accuracy", "value"]
+    assert f"{accuracy:.3f}" in text
+
+
+def test_a_report_on_nothing_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"dagster asset materialize --select '\+overall_metrics'"):
+        stored_report(tmp_path, DISCLAIMER)

@@ -1,0 +1,42 @@
+"""Running the project's commands as a user does: in a process of its own, with an environment of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+TIMEOUT_S = 900
+
+
+def environment(data_dir: Path, **settings: str) -> dict[str, str]:
+    """Return an environment without the caller's `DERMA_` settings, with everything written below `data_dir`."""
+    home = data_dir / "dagster_home"
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "dagster.yaml").write_text((ROOT / "derma_assets/automation/dagster.yaml").read_text())
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DERMA_", "DAGSTER_"))}
+    # The browser is the machine's, not the test's.
+    browser = {name: value for name, value in os.environ.items() if name == "DERMA_BROWSER"}
+    return {**kept, **browser, "DERMA_DATA_DIR": str(data_dir), "DAGSTER_HOME": str(home), **settings}
+
+
+def command(
+    *words: str, env: Mapping[str, str], cwd: Path = ROOT, timeout: float = TIMEOUT_S
+) -> subprocess.CompletedProcess[str]:
+    """Run a console script of the environment and return what it said; its exit status is the caller's to judge."""
+    return subprocess.run(
+        [str(BIN / words[0]), *words[1:]], cwd=cwd, env=dict(env), capture_output=True, text=True, timeout=timeout
+    )
+
+
+def materialize(selection: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run `dagster asset materialize` for a selection."""
+    words = ("dagster", "asset", "materialize", "-m", "derma_assets.definitions", "--select", selection)
+    return command(*words, env=env)
+
+
+def said(run: subprocess.CompletedProcess[str]) -> str:
+    """Return all that a command said."""
+    return f"{run.stdout}\n{run.stderr}"

@@ -1,0 +1,131 @@
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+from PIL import Image
+
+from derma_assets.splits import assets, checks
+from derma_assets.splits.grouped_splits import split_by_lesion
+from derma_assets.storage.io_managers import io_managers
+from derma_assets_tests.splits.generated import manifest, metadata
+
+
+def good() -> pd.DataFrame:
+    return split_by_lesion(metadata(), 0.1, 0.1, folds=5, seed=42)
+
+
+def upstream(name: str, value: pd.DataFrame) -> dg.AssetsDefinition:
+    @dg.asset(name=name, io_manager_key="table")
+    def made_up() -> pd.DataFrame:
+        return value
+
+    return made_up
+
+
+def outcome(check: dg.AssetChecksDefinition, asset: str, value: pd.DataFrame, store: Path) -> dg.AssetCheckEvaluation:
+    result = dg.materialize([upstream(asset, value), check], resources=io_managers(store), raise_on_error=False)
+    (evaluation,) = result.get_asset_check_evaluations()
+    return evaluation
+
+
+@pytest.mark.parametrize(
+    "check", [checks.no_lesion_on_two_sides, checks.class_shares_within_tolerance, checks.every_class_on_every_side]
+)
+def test_a_good_split_passes_and_the_check_blocks(check: dg.AssetChecksDefinition, tmp_path: Path) -> None:
+    assert outcome(check, "grouped_splits", good(), tmp_path).passed
+    (spec,) = check.check_specs
+    assert spec.blocking
+
+
+def test_a_lesion_on_two_sides_fails(tmp_path: Path) -> None:
+    splits = good()
+    row = splits.index[splits["lesion_id"].duplicated()][0]
+    splits.loc[row, "split"] = "test" if splits.loc[row, "split"] == "train" else "train"
+    evaluation = outcome(checks.no_lesion_on_two_sides, "grouped_splits", splits, tmp_path)
+    assert not evaluation.passed
+    assert evaluation.severity == dg.AssetCheckSeverity.ERROR
+    assert splits.loc[row, "lesion_id"] in (evaluation.description or "")
+
+
+def test_a_missing_class_fails(tmp_path: Path) -> None:
+    splits = good()
+    code = splits["dx"].iloc[0]
+    splits.loc[(splits["dx"] == code) & (splits["split"] == "test"), "split"] = "train"
+    evaluation = outcome(checks.every_class_on_every_side, "grouped_splits", splits, tmp_path)
+    assert not evaluation.passed
+    assert f"{code} on test" in (evaluation.description or "")
+
+
+def test_a_skewed_side_fails(tmp_path: Path) -> None:
+    splits = good()
+    common = splits["dx"].value_counts().index[0]
+    splits.loc[(splits["dx"] == common) & (splits["split"] == "validation"), "split"] = "train"
+    assert not outcome(checks.class_shares_within_tolerance, "grouped_splits", splits, tmp_path).passed
+
+
+def test_both_assets_from_metadata_and_pictures(tmp_path: Path) -> None:
+    table = metadata()
+    splits = good()
+    pictures = manifest(table["image_id"].tolist())
+    train, test = (splits.index[splits["split"] == side][0] for side in ("train", "test"))
+    for row in (train, test):
+        path = tmp_path / f"{row}.png"
+        Image.new("RGB", (40, 30), (200, 150, 120)).save(path)
+        pictures.loc[row, ["path", "phash", "sha256"]] = [str(path), "0123456789abcdef", "a" * 64]
+    result = dg.materialize(
+        [
+            upstream("raw_metadata", table),
+            upstream("raw_images", pictures),
+            assets.grouped_splits,
+            assets.leakage_audit,
+            checks.no_lesion_on_two_sides,
+            checks.near_duplicates_across_sides,
+        ],
+        resources=io_managers(tmp_path / "store"),
+    )
+    assert set(result.output_for_node("grouped_splits")["split"]) == {"train", "validation", "test"}
+    (materialized,) = result.asset_materializations_for_node("grouped_splits")
+    assert materialized.metadata["train_lesions"].value > materialized.metadata["test_lesions"].value > 0
+    assert "image/png" in str(materialized.metadata["class_shares"].value)
+    (audit,) = result.asset_materializations_for_node("leakage_audit")
+    assert audit.metadata["pictures_compared"].value == len(table)
+    found = {evaluation.check_name: evaluation for evaluation in result.get_asset_check_evaluations()}
+    assert found["no_lesion_on_two_sides"].passed
+    # Settings of the tests' split may put both pictures on one side; then there is nothing to warn of.
+    assert found["near_duplicates_across_sides"].severity == dg.AssetCheckSeverity.WARN
+    assert found["near_duplicates_across_sides"].passed == (audit.metadata["pairs"].value == 0)
+
+
+def test_look_alikes_warn_and_are_shown(tmp_path: Path) -> None:
+    splits = good()
+    pictures = manifest(splits["image_id"].tolist())
+    rows = [splits.index[splits["split"] == side][0] for side in ("train", "test")]
+    for row in rows:
+        path = tmp_path / f"{row}.png"
+        Image.new("RGB", (40, 30), (200, 150, 120)).save(path)
+        pictures.loc[row, ["path", "phash", "sha256"]] = [str(path), "0123456789abcdef", "a" * 64]
+    result = dg.materialize(
+        [
+            upstream("grouped_splits", splits),
+            upstream("raw_images", pictures),
+            assets.leakage_audit,
+            checks.near_duplicates_across_sides,
+        ],
+        resources=io_managers(tmp_path / "store"),
+    )
+    (audit,) = result.asset_materializations_for_node("leakage_audit")
+    assert (audit.metadata["pairs"].value, audit.metadata["same_file_pairs"].value) == (1, 1)
+    assert "image/png" in str(audit.metadata["closest"].value)
+    (evaluation,) = result.get_asset_check_evaluations()
+    assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.WARN)
+
+
+def test_too_few_lesions_fail_with_a_message_and_no_traceback(tmp_path: Path) -> None:
+    result = dg.materialize(
+        [upstream("raw_metadata", metadata([10, 10, 10, 2, 10, 10, 10])), assets.grouped_splits],
+        resources=io_managers(tmp_path),
+        raise_on_error=False,
+    )
+    assert not result.success
+    assert "every diagnosis needs at least 3 lesions" in str(result.failure_data_for_node("grouped_splits").error)

@@ -1,0 +1,141 @@
+"""What is stored comes back; a full disk, a missing asset and an aborted build are told and lose nothing."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+from upath import UPath
+
+from derma_assets.errors import StorageError
+from derma_assets.storage.io_managers import (
+    DocumentIOManager,
+    FolderIOManager,
+    TableIOManager,
+    building_folder,
+    io_managers,
+    stored_path,
+)
+
+
+def store(manager: dg.UPathIOManager, value: object, path: Path) -> None:
+    manager.dump_to_path(dg.build_output_context(), value, UPath(path))
+
+
+def load(manager: dg.UPathIOManager, path: Path) -> object:
+    return manager.load_from_path(dg.build_input_context(asset_key=dg.AssetKey("some_asset")), UPath(path))
+
+
+def test_tables_and_documents_come_back(tmp_path: Path) -> None:
+    table = pd.DataFrame({"image_id": ["a", "b"], "age": [1.5, None]}, index=[3, 4])
+    managers = io_managers(tmp_path)
+    store(managers["table"], table, tmp_path / "t.parquet")
+    pd.testing.assert_frame_equal(load(managers["table"], tmp_path / "t.parquet"), table)
+    document = {"temperature": 1.25, "bins": [1, 2]}
+    store(managers["document"], document, tmp_path / "d.json")
+    assert load(managers["document"], tmp_path / "d.json") == document
+
+
+def test_a_folder_is_copied_and_replaced_whole(tmp_path: Path) -> None:
+    built, path = tmp_path / "built", tmp_path / "store" / "asset"
+    for version in ("first", "second"):
+        (built / "inner").mkdir(parents=True, exist_ok=True)
+        (built / "inner" / version).write_text(version)
+        store(FolderIOManager(UPath(tmp_path)), built, path)
+        (built / "inner" / version).unlink()
+        assert [file.name for file in (path / "inner").iterdir()] == [version]
+    assert built.exists()
+
+
+def test_a_folder_built_in_the_stores_own_place_is_moved(tmp_path: Path) -> None:
+    with building_folder(tmp_path, "asset") as folder:
+        folder.mkdir()
+        (folder / "file").write_text("content")
+    inode = (folder / "file").stat().st_ino
+    path = stored_path(tmp_path, "asset", "folder")
+    store(FolderIOManager(UPath(tmp_path)), folder, path)
+    assert (path / "file").stat().st_ino == inode
+    assert not folder.exists()
+
+
+def test_an_aborted_build_leaves_nothing(tmp_path: Path) -> None:
+    killed = tmp_path / ".building" / "asset.killed"
+    killed.mkdir(parents=True)
+    two_days_ago = time.time() - 2 * 24 * 3600
+    os.utime(killed, (two_days_ago, two_days_ago))
+
+    def fail() -> None:
+        with building_folder(tmp_path, "asset") as folder:
+            folder.mkdir()
+            raise RuntimeError("a fault")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert not list((tmp_path / ".building").iterdir())
+
+
+def test_a_building_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError, match="is a file, not a folder"), building_folder(tmp_path / "file", "asset"):
+        raise AssertionError("not reached")
+
+
+@pytest.mark.parametrize("manager", [TableIOManager, DocumentIOManager, FolderIOManager])
+def test_what_was_never_stored_is_named_with_the_command(manager: type[dg.UPathIOManager], tmp_path: Path) -> None:
+    with pytest.raises(dg.Failure, match=r"some_asset has not been stored yet.*--select '\+some_asset'"):
+        load(manager(UPath(tmp_path)), tmp_path / "nothing")
+
+
+ON_A_FULL_DISK = """
+import sys
+from pathlib import Path
+import dagster as dg, numpy as np, pandas as pd
+from upath import UPath
+from derma_assets.storage.io_managers import io_managers
+
+disk, managers = Path(sys.argv[1]), io_managers(Path(sys.argv[1]))
+def dump(key, value, name):
+    managers[key].dump_to_path(dg.build_output_context(), value, UPath(disk / name))
+
+(disk.parent / "small").mkdir(); (disk.parent / "small" / "file").write_text("old")
+(disk.parent / "large").mkdir(); (disk.parent / "large" / "file").write_bytes(bytes(3_000_000))
+values = {
+    "table": (pd.DataFrame({"a": [1]}), pd.DataFrame({"a": np.random.default_rng(0).integers(0, 2**60, 400_000)})),
+    "document": ({"a": 1}, {"a": "x" * 3_000_000}),
+    "folder": (disk.parent / "small", disk.parent / "large"),
+}
+for key, (small, large) in values.items():
+    dump(key, small, key)
+    before = sorted(disk.rglob("*"))
+    try:
+        dump(key, large, key)
+    except dg.Failure as failure:
+        assert "the disk is full" in failure.description, failure.description
+    else:
+        raise AssertionError(f"{key}: no failure")
+    assert sorted(disk.rglob("*")) == before, (key, sorted(disk.rglob("*")))
+assert pd.read_parquet(disk / "table")["a"].tolist() == [1]
+assert (disk / "folder" / "file").read_text() == "old"
+print("all kept")
+"""
+
+
+def test_a_full_disk_keeps_every_kind_of_asset(tmp_path: Path) -> None:
+    """On a real file system of one megabyte, in a mount namespace of its own that ends with the process."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    alone = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    mount = f"mount -t tmpfs -o size=1m tmpfs '{disk}'"
+    try:
+        allowed = subprocess.run([*alone, mount], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        allowed = False
+    if not allowed:
+        pytest.skip("this machine lets nobody mount a small disk; test_atomic has the kernel's error from /dev/full")
+    run = [*alone, f'{mount} && exec "$0" -c "$1" "$2"', sys.executable, ON_A_FULL_DISK, str(disk)]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "all kept", done.stderr

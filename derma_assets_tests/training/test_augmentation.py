@@ -1,0 +1,87 @@
+import numpy as np
+
+from derma_assets.tensorflow_runtime import import_tensorflow
+from derma_assets.training.augmentation import augment
+from derma_assets.training.input_pipeline import prediction_batches, training_batches
+from derma_assets.training.recipe import DEFAULT, Augmentation
+
+NOTHING = Augmentation(rotation_degrees=0, shift=0, zoom_in=0, zoom_out=0, flips=False)
+
+
+def _pictures(count: int = 8, side: int = 32) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+
+
+def test_nothing_changes_when_nothing_is_asked_for() -> None:
+    changed = augment(_pictures(), np.array([1, 2]), NOTHING).numpy()
+    np.testing.assert_allclose(changed, _pictures(), atol=1e-3)
+
+
+def test_flips_are_exact_and_all_four_happen() -> None:
+    picture = _pictures(1)
+    batch = np.repeat(picture, 64, axis=0)
+    changed = augment(batch, np.array([1, 2]), NOTHING.model_copy(update={"flips": True})).numpy()
+    seen = set()
+    for one in changed:
+        found = [
+            (vertical, horizontal)
+            for vertical in (1, -1)
+            for horizontal in (1, -1)
+            if np.abs(one - picture[0, ::vertical, ::horizontal]).max() < 1e-2
+        ]
+        assert found
+        seen.add(found[0])
+    assert len(seen) == 4
+
+
+def test_zoom_in_shows_the_middle() -> None:
+    ramp = np.tile(np.arange(64, dtype=np.float32)[:, None, None], (200, 1, 64, 3))
+    changed = augment(ramp, np.array([3, 4]), NOTHING.model_copy(update={"zoom_in": 0.5})).numpy()
+    spans = changed[:, -1, 0, 0] - changed[:, 0, 0, 0]
+    assert spans.min() >= 31
+    assert spans.max() <= 63.01
+    np.testing.assert_allclose(changed[:, :, 0, 0].mean(axis=1), 31.5, atol=0.05)
+
+
+def test_a_seed_gives_the_same_change_and_another_seed_another() -> None:
+    first, again, other = (augment(_pictures(), np.array([1, s]), DEFAULT.augmentation).numpy() for s in (2, 2, 3))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 10
+    assert first.min() >= 0
+    assert first.max() <= 255
+
+
+def _epochs(first_epoch: int) -> list[tuple[np.ndarray, ...]]:
+    batches = training_batches(
+        _pictures(10),
+        np.arange(10),
+        np.arange(10) % 7,
+        np.ones(10, np.float32),
+        augmentation=DEFAULT.augmentation,
+        batch_size=4,
+        first_epoch=first_epoch,
+        epochs=3,
+        seed=42,
+    )
+    return [tuple(np.asarray(part) for part in batch) for batch in batches]
+
+
+def test_an_epoch_is_the_same_whether_or_not_training_was_interrupted_before_it() -> None:
+    whole, continued = _epochs(0), _epochs(2)
+    assert [len(batch[0]) for batch in whole] == [4, 4, 2] * 3
+    for expected, got in zip(whole[6:], continued, strict=True):
+        for one, other in zip(expected, got, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_every_epoch_has_every_picture_once_in_a_new_order() -> None:
+    orders = [np.concatenate([batch[1].argmax(1) for batch in _epochs(0)[3 * e : 3 * e + 3]]) for e in range(3)]
+    assert all(sorted(order) == sorted(np.arange(10) % 7) for order in orders)
+    assert not np.array_equal(orders[0], orders[1])
+
+
+def test_prediction_batches_keep_the_order() -> None:
+    tf = import_tensorflow()
+    rows = np.array([7, 2, 2, 9])
+    got = tf.concat(list(prediction_batches(_pictures(10), rows, batch_size=3)), axis=0).numpy()
+    np.testing.assert_array_equal(got, _pictures(10)[rows].astype(np.float32))

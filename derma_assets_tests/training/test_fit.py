@@ -1,0 +1,87 @@
+"""Training on coloured squares: it learns, it can be interrupted, and a paper recipe stops by itself."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from derma_assets.errors import UserError
+from derma_assets.training import fit as fit_module
+from derma_assets.training.curves import training_curves
+from derma_assets.training.fit import fit, predict_logits
+from derma_assets.training.mobilenet import build_classifier
+from derma_assets.training.recipe import DEFAULT, PAPER, Recipe
+
+SMALL = DEFAULT.model_copy(update={"epochs": 4, "batch_size": 14, "batch_norm_momentum": 0.8})
+
+
+def _squares(count: int = 56) -> tuple[np.ndarray, np.ndarray]:
+    """Return pictures whose colour tells their class."""
+    labels = np.arange(count) % 7
+    colours = np.random.default_rng(5).integers(0, 256, (7, 3))
+    noise = np.random.default_rng(1).integers(-20, 20, (count, 32, 32, 3))
+    return np.clip(colours[labels][:, None, None] + noise, 0, 255).astype(np.uint8), labels
+
+
+def _fit(state_path: Path, recipe: Recipe = SMALL, **changes: Any) -> tuple[Any, pd.DataFrame]:
+    pixels, labels = _squares()
+    rows = np.arange(len(labels))
+    model = build_classifier(32, alpha=0.25, weights="random", trainable_layers=86, dropout=0.25, seed=3)
+    history = fit(
+        model, pixels, (rows[:42], labels[:42]), (rows[42:], labels[42:]), recipe, seed=42, state_path=state_path
+    )
+    return model, history
+
+
+def test_it_learns_and_keeps_the_best_epoch(tmp_path: Path) -> None:
+    model, history = _fit(tmp_path / "state.npz", SMALL.model_copy(update={"epochs": 12}))
+    pixels, labels = _squares()
+    assert history["loss"].iloc[-1] < 0.7 * history["loss"].iloc[0]
+    accuracy = (predict_logits(model, pixels, np.arange(42, 56)).argmax(1) == labels[42:]).mean()
+    kept = history.loc[history["val_macro_f1"].idxmax()]
+    assert accuracy == pytest.approx(kept["val_accuracy"])
+    assert accuracy > 0.5
+    assert len(training_curves(history).axes) == 3
+
+
+def test_an_interrupted_training_ends_with_the_numbers_of_an_undisturbed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole_model, whole = _fit(tmp_path / "whole.npz")
+    real_save = fit_module.TrainingState.save
+
+    def save_then_lose_power(state: Any, path: Path) -> None:
+        real_save(state, path)
+        if len(state.history) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit_module.TrainingState, "save", save_then_lose_power)
+    with pytest.raises(KeyboardInterrupt):
+        _fit(tmp_path / "cut.npz")
+    monkeypatch.undo()
+    cut_model, cut = _fit(tmp_path / "cut.npz")
+    pd.testing.assert_frame_equal(whole.drop(columns="seconds"), cut.drop(columns="seconds"))
+    for one, other in zip(whole_model.get_weights(), cut_model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_finished_training_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, history = _fit(tmp_path / "state.npz")
+    monkeypatch.setattr(fit_module, "training_batches", lambda *a, **k: pytest.fail("trained again"))
+    again, same = _fit(tmp_path / "state.npz")
+    pd.testing.assert_frame_equal(history, same)
+    np.testing.assert_array_equal(first.get_weights()[0], again.get_weights()[0])
+
+
+def test_the_paper_recipe_lowers_its_rate_and_stops_early(tmp_path: Path) -> None:
+    _, history = _fit(tmp_path / "state.npz", PAPER.model_copy(update={"batch_size": 42}))
+    assert history["learning_rate"].iloc[0] == pytest.approx(0.01)
+    assert history["learning_rate"].is_monotonic_decreasing
+    assert len(history) <= 30
+
+
+def test_a_training_that_diverges_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="learning rate"):
+        _fit(tmp_path / "state.npz", SMALL.model_copy(update={"learning_rate": 1e30, "schedule": "plateau"}))

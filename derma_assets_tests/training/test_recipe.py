@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from sklearn.utils.class_weight import compute_class_weight
+
+from derma_assets.diagnoses import CODES, MELANOMA
+from derma_assets.training.class_weights import class_weights
+from derma_assets.training.recipe import PAPER, RECIPES, Augmentation
+
+
+def test_the_paper_recipe_is_what_the_paper_describes() -> None:
+    assert (PAPER.optimizer, PAPER.learning_rate, PAPER.min_learning_rate) == ("adam", 0.01, 6.25e-4)
+    assert (PAPER.epochs, PAPER.early_stopping, PAPER.dropout) == (30, 5, 0.25)
+    assert (PAPER.augmentation.rotation_degrees, PAPER.augmentation.shift, PAPER.augmentation.flips) == (180, 0.1, True)
+
+
+def test_a_misspelt_field_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        Augmentation(rotations=10)  # type: ignore[call-arg]
+
+
+def test_recipes_are_found_by_their_name() -> None:
+    assert {name: recipe.name for name, recipe in RECIPES.items()} == {"paper": "paper", "default": "default"}
+
+
+def test_class_weights_are_scikit_learns_with_melanoma_doubled() -> None:
+    labels = np.repeat(np.arange(7), [5, 9, 20, 3, 18, 90, 4])
+    expected = compute_class_weight("balanced", classes=np.arange(7), y=labels)
+    expected[CODES.index(MELANOMA)] *= 2
+    np.testing.assert_allclose(class_weights(labels, 1.0, PAPER.class_weight_factors), expected, rtol=1e-6)
+
+
+def test_square_root_weights_and_an_absent_class() -> None:
+    labels = np.array([0, 0, 0, 0, 1])
+    weights = class_weights(labels, 0.5, {})
+    assert weights[0] / weights[1] == pytest.approx(0.5)
+    assert weights[2:].sum() == 0
