@@ -4,13 +4,14 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
+SELECT ?= *
 
 # Absolute, because Dagster starts processes of its own in other folders.
 export DERMA_DATA_DIR ?= $(CURDIR)/data
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo app ui metrics test test-real browser lint format lock bench clean
+.PHONY: help setup home demo materialize app ui metrics test test-real browser lint format lock bench clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -33,13 +34,15 @@ home: setup
 	@cmp -s derma_assets/automation/dagster.yaml $(DAGSTER_HOME)/dagster.yaml \
 		|| cp derma_assets/automation/dagster.yaml $(DAGSTER_HOME)/dagster.yaml
 
-demo: home ## run the whole graph on the embedded sample, then say where to look
-	@PYTHONWARNINGS="ignore:Parameter,ignore:Function" $(BIN)/dagster asset materialize -m derma_assets.definitions \
-		--select '*' --config-json '{"loggers": {"console": {}}}'
-	@$(MAKE) --no-print-directory metrics
+demo: ## run the whole graph on the embedded sample, then say where to look
+	@DERMA_DATASET=sample $(MAKE) --no-print-directory materialize metrics
 	@echo
 	@echo "Open the app:           make app"
 	@echo "Open the Dagster UI:    make ui"
+
+materialize: home ## run a part of the graph, or all of it: make materialize SELECT='trained_model+'
+	@PYTHONWARNINGS="ignore:Parameter,ignore:Function" $(BIN)/dagster asset materialize -m derma_assets.definitions \
+		--select '$(SELECT)' --config-json '{"loggers": {"console": {}}}'
 
 metrics: setup ## print the metric tables of the last run
 	@$(BIN)/python -m derma_assets.evaluation.report

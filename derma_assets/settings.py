@@ -17,7 +17,7 @@ DATASET_DEFAULTS: dict[str, dict[str, Any]] = {
         "backbone_weights": "random",
         "alpha": 0.25,
         "trainable_layers": 86,
-        "epochs": 14,
+        "recipe": "sample",
         "validation_fraction": 0.2,
         "test_fraction": 0.2,
     },
@@ -54,7 +54,9 @@ class Settings(BaseSettings):
     )
     alpha: float = Field(1.0, gt=0, le=1, description="Width multiplier of MobileNet.")
     trainable_layers: int = Field(30, ge=0, le=86, description="How many of MobileNet's last layers are trained.")
-    recipe: Literal["default", "paper"] = Field("default", description="Training recipe, see `training/recipe.py`.")
+    recipe: Literal["default", "paper", "sample"] = Field(
+        "default", description="Training recipe, see `training/recipe.py`."
+    )
     epochs: int | None = Field(None, ge=1, description="Epochs to train for. Empty: what the recipe says.")
     seed: int = Field(42, ge=0, description="Seed of splits, sample, training and bootstrap.")
     validation_fraction: float = Field(0.1, gt=0, lt=0.5, description="Share of lesions held out for validation.")

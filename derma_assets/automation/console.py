@@ -21,6 +21,8 @@ class _StepLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         event = getattr(record, "dagster_event", None)
+        if event is not None and event.is_step_failure:
+            return f"{self.formatTime(record, '%H:%M:%S')} failed   {event.step_key}\n\n{_reason(event)}\n"
         time = self.formatTime(record, "%H:%M:%S")
         if event is None or event.event_type not in _STEPS:
             return f"{time} {record.levelname.lower():8} {record.getMessage()}"
@@ -34,14 +36,29 @@ class _StepLines(logging.Formatter):
         return f"{time} {_STEPS[event.event_type]:8} {event.step_key}{about}"
 
 
+def _reason(event: dg.DagsterEvent) -> str:
+    """Return what went wrong: the message alone when it is meant for a person, else with its traceback."""
+    error = event.step_failure_data.error
+    if error is None:
+        return event.message or ""
+    if error.cls_name == dg.Failure.__name__:
+        # Its text repeats the class's full name in front.
+        return error.message.split("Failure: ", 1)[-1].strip()
+    return error.to_string()
+
+
 def _worth_saying(record: logging.LogRecord) -> bool:
     event = getattr(record, "dagster_event", None)
+    if event is not None and event.event_type is DagsterEventType.RUN_FAILURE:
+        return False  # the step that failed has said why
+    if record.getMessage().endswith("Not executing."):
+        return False  # one line for each step behind the one that failed would bury the reason
     return record.levelno >= logging.INFO or (event is not None and event.event_type in _STEPS)
 
 
-@dg.logger(description="One line for each step and check, and every warning; DEBUG internals stay in the UI.")
+@dg.logger
 def console_logger(init_context: dg.InitLoggerContext) -> logging.Logger:
-    """Return the logger of a run's console output."""
+    """One line for each step and check, and every warning; the internals stay in the UI."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_StepLines())
     handler.addFilter(_worth_saying)

@@ -20,7 +20,9 @@ def test_a_misspelt_field_is_refused() -> None:
 
 
 def test_recipes_are_found_by_their_name() -> None:
-    assert {name: recipe.name for name, recipe in RECIPES.items()} == {"paper": "paper", "default": "default"}
+    assert {name: recipe.name for name, recipe in RECIPES.items()} == {
+        name: name for name in ("paper", "default", "sample")
+    }
 
 
 def test_class_weights_are_scikit_learns_with_melanoma_doubled() -> None:
