@@ -11,7 +11,7 @@ export DERMA_DATA_DIR ?= $(CURDIR)/data
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo materialize app ui metrics test test-real browser lint format lock bench clean
+.PHONY: help setup home demo materialize app ui metrics test test-real browser lint format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -35,13 +35,13 @@ home: setup
 		|| cp derma_assets/automation/dagster.yaml $(DAGSTER_HOME)/dagster.yaml
 
 demo: ## run the whole graph on the embedded sample, then say where to look
-	@DERMA_DATASET=sample $(MAKE) --no-print-directory materialize metrics
+	@env -u DERMA_HAM10000_DIR DERMA_DATASET=sample $(MAKE) --no-print-directory materialize metrics
 	@echo
 	@echo "Open the app:           make app"
 	@echo "Open the Dagster UI:    make ui"
 
-materialize: home ## run a part of the graph, or all of it: make materialize SELECT='trained_model+'
-	@PYTHONWARNINGS="ignore:Parameter,ignore:Function" $(BIN)/dagster asset materialize -m derma_assets.definitions \
+materialize: home ## run a part of the graph, or all of it: make materialize SELECT='trained_model*'
+	@PYTHONWARNINGS="ignore:Parameter \`include_sources,ignore:Function \`asset_materialize" $(BIN)/dagster asset materialize -m derma_assets.definitions \
 		--select '$(SELECT)' --config-json '{"loggers": {"console": {}}}'
 
 metrics: setup ## print the metric tables of the last run

@@ -8,8 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from derma_assets.errors import UserError
 
 DATASET_DEFAULTS: dict[str, dict[str, Any]] = {
     "sample": {
@@ -111,5 +113,15 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    """Return the settings of this process, read on the first call."""
-    return Settings()
+    """Return the settings of this process, read on the first call.
+
+    Raises:
+        UserError: a setting has a value that it cannot have; the message names each such setting.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [
+            f"DERMA_{'_'.join(map(str, one['loc'])).upper()}={one['input']!r}: {one['msg']}" for one in error.errors()
+        ]
+        raise UserError("; ".join(wrong)) from None

@@ -1,12 +1,16 @@
 """What every asset of ours has in common: its stage, its owner, and errors that a person can act on."""
 
 import functools
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
 
 from derma_assets.errors import UserError
+from derma_assets.settings import settings
+from derma_assets.storage.fingerprint import fingerprint_json
 
 OWNERS = ["team:derma"]
 
@@ -16,18 +20,47 @@ def clear_failure(compute: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(compute)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        try:
+        with _failing_clearly():
             return compute(*args, **kwargs)
-        except UserError as error:
-            raise dg.Failure(str(error), allow_retries=False) from None
 
-    return wrapped
+    @functools.wraps(compute)
+    def wrapped_generator(*args: Any, **kwargs: Any) -> Any:
+        with _failing_clearly():
+            yield from compute(*args, **kwargs)
+
+    return wrapped_generator if inspect.isgeneratorfunction(compute) else wrapped
 
 
-def stage_asset(stage: str, **asset_arguments: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Return `dagster.asset` for the stage `stage`: group, owner and clear failures are set, the rest is passed on."""
+@contextmanager
+def _failing_clearly() -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+
+
+def settings_version(version: str, reads_settings: Sequence[str] = ()) -> str:
+    """Return an asset's code version, which a change of a setting changes too: the UI then shows the asset as stale.
+
+    Args:
+        version: Raised by hand when the asset's code changes what it gives.
+        reads_settings: Names of the settings that decide what the asset gives.
+    """
+    values = {name: str(getattr(settings(), name)) for name in reads_settings}
+    return f"{version}-{fingerprint_json(values)[:8]}" if values else version
+
+
+def stage_asset(
+    stage: str, *, code_version: str, reads_settings: Sequence[str] = (), **asset_arguments: Any
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Return `dagster.asset` for the stage `stage`: group, owner and clear failures are set, the rest is passed on.
+
+    See `settings_version` for the two arguments that decide when the UI shows the asset as stale.
+    """
+    version = settings_version(code_version, reads_settings)
 
     def decorate(compute: Callable[..., Any]) -> dg.AssetsDefinition:
-        return dg.asset(group_name=stage, owners=OWNERS, **asset_arguments)(clear_failure(compute))
+        asset = dg.asset(group_name=stage, owners=OWNERS, code_version=version, **asset_arguments)
+        return asset(clear_failure(compute))
 
     return decorate

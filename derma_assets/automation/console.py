@@ -41,9 +41,9 @@ def _reason(event: dg.DagsterEvent) -> str:
     error = event.step_failure_data.error
     if error is None:
         return event.message or ""
-    if error.cls_name == dg.Failure.__name__:
-        # Its text repeats the class's full name in front.
-        return error.message.split("Failure: ", 1)[-1].strip()
+    if error.cls_name in (dg.Failure.__name__, "DagsterAssetCheckFailedError"):
+        # The text repeats the class's full name in front.
+        return error.message.split(f"{error.cls_name}: ", 1)[-1].strip()
     return error.to_string()
 
 

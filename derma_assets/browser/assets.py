@@ -86,7 +86,13 @@ def web_app() -> dg.MaterializeResult:
     )
 
 
-@stage_asset("browser", kinds={"javascript"}, io_manager_key="folder", code_version="1")
+@stage_asset(
+    "browser",
+    kinds={"javascript"},
+    io_manager_key="folder",
+    code_version="1",
+    reads_settings=["bundle_variant", "dataset"],
+)
 def tfjs_bundle(
     tfjs_model: Path,
     web_app: Path,

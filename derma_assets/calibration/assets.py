@@ -38,7 +38,13 @@ def calibrated_temperature(predictions: pd.DataFrame) -> dg.MaterializeResult:
     )
 
 
-@stage_asset("calibration", kinds={"numpy"}, io_manager_key="document", code_version="1")
+@stage_asset(
+    "calibration",
+    kinds={"numpy"},
+    io_manager_key="document",
+    code_version="1",
+    reads_settings=["melanoma_specificity", "referral_sensitivity"],
+)
 def operating_points(predictions: pd.DataFrame, calibrated_temperature: dict[str, Any]) -> dg.MaterializeResult:
     """The thresholds that the app calls by: melanoma at a set specificity, referral at a set sensitivity.
 

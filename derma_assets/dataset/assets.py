@@ -23,7 +23,14 @@ with warnings.catch_warnings():
     Ham10000Metadata = pandera_schema_to_dagster_type(SCHEMA)
 
 
-@stage_asset("dataset", kinds={"pandas"}, io_manager_key="table", code_version="1", dagster_type=Ham10000Metadata)
+@stage_asset(
+    "dataset",
+    kinds={"pandas"},
+    io_manager_key="table",
+    code_version="1",
+    reads_settings=["dataset", "ham10000_dir", "seed"],
+    dagster_type=Ham10000Metadata,
+)
 def raw_metadata() -> dg.MaterializeResult:
     """HAM10000's metadata, one row per picture in the order of the file, every value checked.
 
@@ -82,7 +89,9 @@ def raw_images(raw_metadata: pd.DataFrame) -> dg.MaterializeResult:
     )
 
 
-@stage_asset("dataset", kinds={"numpy", "pillow"}, io_manager_key="folder", code_version="1")
+@stage_asset(
+    "dataset", kinds={"numpy", "pillow"}, io_manager_key="folder", code_version="1", reads_settings=["image_size"]
+)
 def image_arrays(raw_images: pd.DataFrame) -> dg.MaterializeResult:
     """Every readable picture at the model's size (`DERMA_IMAGE_SIZE`), as one memory-mapped array of 8-bit RGB.
 

@@ -17,7 +17,13 @@ from derma_assets.storage.fingerprint import fingerprint_table
 from derma_assets.ui_metadata import figure, note, table_preview
 
 
-@stage_asset("evaluation", kinds={"numpy"}, io_manager_key="table", code_version="1")
+@stage_asset(
+    "evaluation",
+    kinds={"numpy"},
+    io_manager_key="table",
+    code_version="1",
+    reads_settings=["bootstrap_resamples", "seed"],
+)
 def overall_metrics(
     predictions: pd.DataFrame, calibrated_temperature: dict[str, Any], operating_points: dict[str, Any]
 ) -> dg.MaterializeResult:
@@ -47,7 +53,13 @@ def overall_metrics(
     )
 
 
-@stage_asset("evaluation", kinds={"numpy"}, io_manager_key="table", code_version="1")
+@stage_asset(
+    "evaluation",
+    kinds={"numpy"},
+    io_manager_key="table",
+    code_version="1",
+    reads_settings=["bootstrap_resamples", "seed"],
+)
 def per_class_metrics(predictions: pd.DataFrame, calibrated_temperature: dict[str, Any]) -> dg.MaterializeResult:
     """Precision, recall, F1, ROC-AUC and PR-AUC of each diagnosis on test, with 95 % intervals and support.
 
@@ -92,7 +104,13 @@ def confusion_matrix(predictions: pd.DataFrame) -> dg.MaterializeResult:
     )
 
 
-@stage_asset("evaluation", kinds={"numpy"}, io_manager_key="table", code_version="1")
+@stage_asset(
+    "evaluation",
+    kinds={"numpy"},
+    io_manager_key="table",
+    code_version="1",
+    reads_settings=["bootstrap_resamples", "seed"],
+)
 def reliability(predictions: pd.DataFrame, calibrated_temperature: dict[str, Any]) -> dg.MaterializeResult:
     """How often the model is right at each level of confidence on test, before and after calibration.
 

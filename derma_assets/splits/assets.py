@@ -13,7 +13,13 @@ from derma_assets.storage.fingerprint import fingerprint_table
 from derma_assets.ui_metadata import figure, note, table_preview
 
 
-@stage_asset("splits", kinds={"pandas"}, io_manager_key="table", code_version="1")
+@stage_asset(
+    "splits",
+    kinds={"pandas"},
+    io_manager_key="table",
+    code_version="1",
+    reads_settings=["seed", "validation_fraction", "test_fraction", "folds"],
+)
 def grouped_splits(raw_metadata: pd.DataFrame) -> dg.MaterializeResult:
     """Which pictures are for training, validation and test; all pictures of a lesion are on one side.
 

@@ -1,5 +1,6 @@
 """Training: the classifier, how its training went, and what it says about validation and test pictures."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from pydantic import Field
 
 from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.settings import settings
-from derma_assets.stage import OWNERS, clear_failure, stage_asset
+from derma_assets.splits.grouped_splits import TEST, TRAIN, VALIDATION
+from derma_assets.stage import OWNERS, clear_failure, settings_version, stage_asset
 from derma_assets.storage.fingerprint import fingerprint_arrays, fingerprint_table
 from derma_assets.storage.io_managers import scratch_path
 from derma_assets.training.curves import kept_epoch, training_curves
@@ -17,46 +19,56 @@ from derma_assets.training.fit import predict_logits
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.training.predictions import predictions_table
 from derma_assets.training.recipe import RECIPES
-from derma_assets.training.train import BackboneChoice, train_classifier
+from derma_assets.training.train import TRAINING_VERSION, BackboneChoice, train_classifier
 from derma_assets.ui_metadata import figure, note, table_preview
+
+_VERSION = settings_version(
+    TRAINING_VERSION, ["recipe", "epochs", "backbone_weights", "alpha", "trainable_layers", "seed"]
+)
 
 
 class TrainingConfig(dg.Config):
     """What can be changed for one run in the launchpad. Empty fields take the settings (`DERMA_...`)."""
 
     recipe: str | None = Field(None, description=f"Name of the recipe: {' or '.join(RECIPES)}.")
-    epochs: int | None = Field(None, description="Epochs at most.")
-    trainable_layers: int | None = Field(None, description="How many of MobileNet's last layers are trained.")
+    epochs: int | None = Field(None, ge=1, description="Epochs at most.")
+    trainable_layers: int | None = Field(
+        None, ge=0, le=86, description="How many of MobileNet's last layers are trained."
+    )
 
 
 @dg.multi_asset(
     group_name="training",
     outs={
         "trained_model": dg.AssetOut(
+            is_required=False,
             io_manager_key="keras_model",
             owners=OWNERS,
             kinds={"keras", "tensorflow"},
-            code_version="1",
-            description="The classifier: MobileNet with a seven-way head, at its best epoch on validation.\n\n"
+            code_version=_VERSION,
+            description="The classifier: MobileNet with a seven-way head, at the epoch that its recipe keeps.\n\n"
             "Read the curves for over-fitting (validation loss rising while training loss falls) and for an "
             "epoch limit set too low (still improving at the end). `resumed_after_epoch` above 0 means that an "
-            "interrupted training was continued.",
+            "interrupted training was continued, or, when it is the last epoch, that nothing had to be trained again.",
         ),
         "training_history": dg.AssetOut(
+            is_required=False,
             io_manager_key="table",
             owners=OWNERS,
             kinds={"pandas"},
-            code_version="1",
+            code_version=_VERSION,
             description="One row per epoch: loss, accuracy, macro-F1 on train and validation, learning rate.\n\n"
-            "Read it beside `trained_model`: the row with the highest `val_macro_f1` is the one that was kept. "
+            "Read it beside `trained_model`: the row marked `kept` is the epoch whose weights it has. "
             "The training figures are of augmented pictures with dropout on, so they may look worse than validation.",
         ),
     },
+    # Either can be asked for alone; a training that is finished is read from its state, not repeated.
+    can_subset=True,
 )
 @clear_failure
 def trained_classifier(
-    config: TrainingConfig, image_arrays: Path, grouped_splits: pd.DataFrame
-) -> tuple[dg.MaterializeResult[Any], dg.MaterializeResult[Any]]:
+    context: dg.AssetExecutionContext, config: TrainingConfig, image_arrays: Path, grouped_splits: pd.DataFrame
+) -> Iterator[dg.MaterializeResult[Any]]:
     """Train the classifier by the chosen recipe."""
     chosen = settings()
     trained = train_classifier(
@@ -75,12 +87,10 @@ def trained_classifier(
     kept = kept_epoch(trained.history)
     curves = figure(training_curves(trained.history))
     model_result = dg.MaterializeResult(
-        asset_key="trained_model",
+        asset_key=dg.AssetKey("trained_model"),
         value=trained.model,
         data_version=dg.DataVersion(fingerprint_arrays(trained.model.get_weights())),
         metadata={
-            "recipe": dg.MetadataValue.json(trained.recipe.model_dump()),
-            "backbone": dg.MetadataValue.json(trained.backbone.model_dump()),
             "train_pictures": trained.train_pictures,
             "validation_pictures": trained.validation_pictures,
             "kept_epoch": int(kept["epoch"]),
@@ -91,10 +101,12 @@ def trained_classifier(
             "resumed_after_epoch": trained.resumed_after_epoch,
             "curves": curves,
             "note": note(),
+            "recipe": dg.MetadataValue.json(trained.recipe.model_dump()),
+            "backbone": dg.MetadataValue.json(trained.backbone.model_dump()),
         },
     )
     history_result = dg.MaterializeResult(
-        asset_key="training_history",
+        asset_key=dg.AssetKey("training_history"),
         value=trained.history,
         # How long an epoch took is no part of what it gave.
         data_version=dg.DataVersion(fingerprint_table(trained.history.drop(columns="seconds"))),
@@ -105,7 +117,9 @@ def trained_classifier(
             "note": note(),
         },
     )
-    return model_result, history_result
+    for result in (model_result, history_result):
+        if result.asset_key in context.selected_asset_keys:
+            yield result
 
 
 @stage_asset("training", kinds={"keras", "pandas"}, io_manager_key="table", code_version="1")
@@ -116,15 +130,15 @@ def predictions(trained_model: Any, image_arrays: Path, grouped_splits: pd.DataF
     gives probabilities. Training pictures are left out on purpose.
     """
     arrays = ImageArrays.open(image_arrays)
-    held_out = labelled_pictures(arrays, grouped_splits[grouped_splits["split"] != "train"])
+    held_out = labelled_pictures(arrays, grouped_splits[grouped_splits["split"] != TRAIN])
     logits = predict_logits(trained_model, arrays.pixels, held_out.rows)
     table = predictions_table(held_out.pictures, logits)
     return dg.MaterializeResult(
         value=table,
         data_version=dg.DataVersion(fingerprint_table(table)),
         metadata={
-            "validation_pictures": int((table["split"] == "validation").sum()),
-            "test_pictures": int((table["split"] == "test").sum()),
+            "validation_pictures": int((table["split"] == VALIDATION).sum()),
+            "test_pictures": int((table["split"] == TEST).sum()),
             "preview": table_preview(table),
             "note": note(),
         },

@@ -5,8 +5,8 @@ from matplotlib.figure import Figure
 
 
 def kept_epoch(history: pd.DataFrame) -> pd.Series:
-    """Return the row of the epoch whose weights were kept: the first with the best validation macro-F1."""
-    return history.iloc[int(history["val_macro_f1"].to_numpy().argmax())]
+    """Return the row of the epoch whose weights were kept."""
+    return history[history["kept"]].iloc[0]
 
 
 def training_curves(history: pd.DataFrame) -> Figure:

@@ -29,7 +29,7 @@ def fit(
     seed: int,
     state_path: Path,
 ) -> pd.DataFrame:
-    """Train `model` in place; it ends with the weights of the epoch with the best validation macro-F1.
+    """Train `model` in place; it ends with the weights of the epoch that the recipe keeps.
 
     A training that was interrupted goes on after its last whole epoch, with the numbers it would have had.
 
@@ -44,7 +44,7 @@ def fit(
 
     Returns:
         One row per epoch: epoch, loss, accuracy, macro_f1, the same on validation with the prefix `val_`,
-        learning_rate, seconds.
+        learning_rate, seconds, and `kept`, which is true for the epoch whose weights the model ends with.
     """
     keras = import_keras()
     rows, labels = train
@@ -77,10 +77,15 @@ def fit(
             callbacks=[*epochs_callbacks, keeper],
             verbose=0,
         )
-        state.finished = True
-        state.save(state_path)
-    model.set_weights(state.best)
-    return pd.DataFrame(state.history)
+    model.set_weights(state.best if recipe.keep == "best" else state.weights)
+    return kept_epoch_marked(pd.DataFrame(state.history), recipe)
+
+
+def kept_epoch_marked(history: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+    """Return `history` with a column `kept`: true for the one epoch whose weights the recipe keeps."""
+    last = len(history) - 1
+    kept = int(history["val_macro_f1"].to_numpy().argmax()) if recipe.keep == "best" else last
+    return history.assign(kept=[position == kept for position in range(len(history))])
 
 
 def predict_logits(model: Any, pixels: np.ndarray, rows: np.ndarray, what: str = "predicting") -> np.ndarray:
@@ -187,6 +192,8 @@ def _keeper(learner: Any, state: TrainingState, path: Path, others: list[Any], s
             state.hidden = [np.asarray(variable) for variable in _hidden_variables(learner)]
             if row["val_macro_f1"] > best:
                 state.best = state.weights
+            # In the same write as the weights: a run killed in between would train one epoch too many.
+            state.finished = bool(learner.stop_training) or epoch + 1 == epochs
             state.save(path)
             self.bar.set_postfix(
                 {name: f"{row[name]:.3f}" for name in ("loss", "val_loss", "val_macro_f1") if name in row}

@@ -48,6 +48,11 @@ class Recipe(BaseModel):
     class_weight_factors: dict[str, float] = Field({}, description="Further factor of a class's weight, by code.")
     dropout: float = Field(0.25, ge=0, lt=1)
     batch_norm_momentum: float = Field(0.99, gt=0, lt=1, description="Momentum of the trained batch norms' statistics.")
+    keep: Literal["best", "last"] = Field(
+        "best",
+        description="Which epoch's weights are kept: that with the best validation macro-F1, or the last. A cosine "
+        "ends at its lowest rate, and the best of many noisy figures of a small validation set is often luck.",
+    )
     early_stopping: int | None = Field(None, description="Stop after so many epochs without a lower validation loss.")
     augmentation: Augmentation = Augmentation()
 
@@ -78,6 +83,7 @@ DEFAULT = Recipe(
     label_smoothing=0.05,
     class_weight_power=0.5,
     batch_norm_momentum=0.95,
+    keep="last",
     augmentation=Augmentation(shift=0.05, zoom_in=0.3, zoom_out=0.05, brightness=0.08, contrast=0.15, colour=0.06),
 )
 

@@ -9,12 +9,16 @@ from pydantic import BaseModel, ConfigDict
 
 from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.errors import InputError
+from derma_assets.splits.grouped_splits import TRAIN, VALIDATION
 from derma_assets.storage.fingerprint import fingerprint_json, fingerprint_table, sha256_of_file
 from derma_assets.training.checkpoint import TrainingState
 from derma_assets.training.fit import fit
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.training.mobilenet import build_classifier
 from derma_assets.training.recipe import RECIPES, Recipe
+
+# Raised when the code that trains changes its results, so that no state of older code is continued.
+TRAINING_VERSION = "1"
 
 
 class BackboneChoice(BaseModel):
@@ -70,9 +74,9 @@ def train_classifier(
         raise InputError(f"there is no recipe {recipe_name!r}: choose one of {', '.join(RECIPES)}")
     recipe = RECIPES[recipe_name]
     if epochs is not None:
-        recipe = recipe.model_copy(update={"epochs": epochs})
-    train = labelled_pictures(arrays, splits[splits["split"] == "train"])
-    validation = labelled_pictures(arrays, splits[splits["split"] == "validation"])
+        recipe = Recipe.model_validate(recipe.model_dump() | {"epochs": epochs})
+    train = labelled_pictures(arrays, splits[splits["split"] == TRAIN])
+    validation = labelled_pictures(arrays, splits[splits["split"] == VALIDATION])
     model = build_classifier(
         arrays.size,
         alpha=backbone.alpha,
@@ -81,14 +85,7 @@ def train_classifier(
         dropout=recipe.dropout,
         seed=seed,
     )
-    identity = {
-        "recipe": recipe.model_dump(),
-        "backbone": _identity_of_weights(backbone),
-        "seed": seed,
-        "pictures": arrays.fingerprint,
-        "splits": fingerprint_table(splits[["image_id", "dx", "split"]]),
-    }
-    state_path = _only_state(state_folder, fingerprint_json(identity))
+    state_path = _only_state(state_folder, training_identity(arrays, splits, recipe, backbone, seed))
     resumed_after = len(TrainingState.load(state_path).history)
     history = fit(
         model,
@@ -101,6 +98,22 @@ def train_classifier(
     )
     return TrainedClassifier(
         model, history, recipe, backbone, len(train.rows), len(validation.rows), resumed_after_epoch=resumed_after
+    )
+
+
+def training_identity(
+    arrays: ImageArrays, splits: pd.DataFrame, recipe: Recipe, backbone: BackboneChoice, seed: int
+) -> str:
+    """Return the fingerprint of all that decides a training's result: equal identities, equal models on one machine."""
+    return fingerprint_json(
+        {
+            "code": TRAINING_VERSION,
+            "recipe": recipe.model_dump(),
+            "backbone": _identity_of_weights(backbone),
+            "seed": seed,
+            "pictures": arrays.fingerprint,
+            "splits": fingerprint_table(splits[["image_id", "dx", "split"]]),
+        }
     )
 
 

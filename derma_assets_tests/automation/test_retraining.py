@@ -13,8 +13,7 @@ def test_the_job_covers_every_asset_and_check() -> None:
     job = defs.resolve_job_def("retraining_job")
     graph = defs.resolve_asset_graph()
     assert set(job.asset_layer.selected_asset_keys) == set(graph.get_all_asset_keys())
-    assert set(job.asset_layer.selected_asset_check_keys if hasattr(job.asset_layer, "selected_asset_check_keys")
-               else job.asset_layer.asset_graph.asset_check_keys) == set(graph.asset_check_keys)  # fmt: skip
+    assert set(job.asset_layer.asset_graph.asset_check_keys) == set(graph.asset_check_keys)
 
 
 def test_the_schedule_is_weekly_in_almaty_and_off_until_someone_turns_it_on() -> None:
