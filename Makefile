@@ -8,6 +8,9 @@ SELECT ?= *
 
 # Absolute, because Dagster starts processes of its own in other folders.
 export DERMA_DATA_DIR ?= $(CURDIR)/data
+# Trust what the machine trusts, as pip does: many clinics sit behind a proxy with a certificate of its own.
+export UV_SYSTEM_CERTS ?= true
+export NODE_USE_SYSTEM_CA ?= 1
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
