@@ -1,6 +1,7 @@
 """Running the project's commands as a user does: in a process of its own, with an environment of its own."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -35,6 +36,13 @@ def materialize(selection: str, env: Mapping[str, str]) -> subprocess.CompletedP
     """Run `dagster asset materialize` for a selection."""
     words = ("dagster", "asset", "materialize", "-m", "derma_assets.definitions", "--select", selection)
     return command(*words, env=env)
+
+
+def free_port() -> int:
+    """Return a port of this machine that nothing listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def said(run: subprocess.CompletedProcess[str]) -> str:

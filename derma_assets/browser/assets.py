@@ -17,7 +17,7 @@ from derma_assets.settings import settings
 from derma_assets.splits.grouped_splits import TEST
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_arrays, fingerprint_folder, fingerprint_json, fingerprint_table
-from derma_assets.storage.io_managers import scratch_path
+from derma_assets.storage.io_managers import building_folder
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.ui_metadata import note, table_preview
 
@@ -32,18 +32,18 @@ def tfjs_model(trained_model, image_arrays: Path, grouped_splits: pd.DataFrame) 
     """
     arrays = ImageArrays.open(image_arrays)
     test = labelled_pictures(arrays, grouped_splits[grouped_splits["split"] == TEST])
-    folder = scratch_path(settings().store, "tfjs_model")
-    started = time.monotonic()
-    folded = fold_batch_normalisation(trained_model)
-    export_variants(folded, folder)
-    seconds = time.monotonic() - started
-    comparison = compare_variants(trained_model, folded, folder, Pictures(arrays.pixels[test.rows], test.labels))
-    made_from = {
-        "trained_model": fingerprint_arrays(trained_model.get_weights()),
-        "image_arrays": arrays.fingerprint,
-        "grouped_splits": fingerprint_table(grouped_splits),
-    }
-    write_variants(folder, comparison, made_from)
+    with building_folder(settings().store, "tfjs_model") as folder:
+        started = time.monotonic()
+        folded = fold_batch_normalisation(trained_model)
+        export_variants(folded, folder)
+        seconds = time.monotonic() - started
+        comparison = compare_variants(trained_model, folded, folder, Pictures(arrays.pixels[test.rows], test.labels))
+        made_from = {
+            "trained_model": fingerprint_arrays(trained_model.get_weights()),
+            "image_arrays": arrays.fingerprint,
+            "grouped_splits": fingerprint_table(grouped_splits),
+        }
+        write_variants(folder, comparison, made_from)
     figures = comparison.set_index("variant")
     return dg.MaterializeResult(
         value=folder,
@@ -125,8 +125,8 @@ def tfjs_bundle(
             "per_class_metrics": fingerprint_table(per_class_metrics),
         },
     )
-    folder = scratch_path(chosen.store, "tfjs_bundle")
-    manifest = write_bundle(folder, web_app, tfjs_model / chosen.bundle_variant, chosen.bundle_variant, description)
+    with building_folder(chosen.store, "tfjs_bundle") as folder:
+        manifest = write_bundle(folder, web_app, tfjs_model / chosen.bundle_variant, chosen.bundle_variant, description)
     return dg.MaterializeResult(
         value=folder,
         metadata={

@@ -16,6 +16,7 @@ import pandas as pd
 from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION
 from derma_assets.diagnoses import DIAGNOSES, DISCLAIMER, MALIGNANT, MELANOMA
 from derma_assets.errors import InputError
+from derma_assets.storage.atomic import copy_folder
 from derma_assets.storage.fingerprint import sha256_of_files
 
 MANIFEST = "manifest.json"
@@ -114,17 +115,17 @@ def write_bundle(folder: Path, page: Path, model: Path, variant: str, descriptio
         description: From `describe`.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(page, folder)
-    shutil.copytree(model, folder / _MODEL)
+    copy_folder(page, folder)
+    copy_folder(model, folder / _MODEL)
     return _write_manifest(folder, variant, description)
 
 
 def with_variant(folder: Path, bundle: Path, model: Path, variant: str) -> dict[str, Any]:
     """Write a copy of `bundle` with another variant of the model to `folder`, replacing what is there."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(bundle, folder)
+    copy_folder(bundle, folder)
     shutil.rmtree(folder / _MODEL)
-    shutil.copytree(model, folder / _MODEL)
+    copy_folder(model, folder / _MODEL)
     return _write_manifest(folder, variant, read_manifest(bundle))
 
 
@@ -143,7 +144,8 @@ def changed_files(bundle: Path) -> list[str]:
 def _write_manifest(folder: Path, variant: str, description: Mapping[str, Any]) -> dict[str, Any]:
     (folder / MANIFEST).unlink(missing_ok=True)
     files = sha256_of_files(folder)
-    model = {"variant": variant, "topology": _TOPOLOGY, "files": [path for path in files if path.startswith(_MODEL)]}
+    of_model = [path for path in files if path.startswith(f"{_MODEL}/")]
+    model = {"variant": variant, "topology": _TOPOLOGY, "files": of_model}
     manifest = {**description, "model": model, "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
     return manifest

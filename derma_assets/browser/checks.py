@@ -6,7 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from derma_assets.browser.assets import tfjs_bundle as tfjs_bundle_asset
-from derma_assets.browser.chromium import ADVICE, find_browser
+from derma_assets.browser.chromium import ADVICE, BrowserUnavailable, find_browser
 from derma_assets.browser.parity import measure_parity, spread_rows
 from derma_assets.browser.quantisation import logits_of
 from derma_assets.dataset.image_arrays import ImageArrays
@@ -39,19 +39,18 @@ def browser_parity(  # type: ignore[no-untyped-def]
     try:
         browser = find_browser(settings().browser)
         if browser is None:
-            raise UserError(f"no browser found. {ADVICE}")
-    except UserError as error:
+            raise BrowserUnavailable(f"no browser found. {ADVICE}")
+        arrays = ImageArrays.open(image_arrays)
+        test = labelled_pictures(arrays, grouped_splits[grouped_splits["split"] == TEST])
+        pixels = arrays.pixels[spread_rows(test.rows, TEST_PICTURES)]
+        parity = measure_parity(browser, tfjs_bundle, tfjs_model, pixels, logits_of(trained_model, pixels))
+    except BrowserUnavailable as error:
         return dg.AssetCheckResult(
             passed=False,
             severity=dg.AssetCheckSeverity.WARN,
             description=f"not run: {error}",
             metadata={"parity": f"not run: {error}"},
         )
-    arrays = ImageArrays.open(image_arrays)
-    test = labelled_pictures(arrays, grouped_splits[grouped_splits["split"] == TEST])
-    pixels = arrays.pixels[spread_rows(test.rows, TEST_PICTURES)]
-    try:
-        parity = measure_parity(browser, tfjs_bundle, tfjs_model, pixels, logits_of(trained_model, pixels))
     except UserError as error:
         return dg.AssetCheckResult(passed=False, description=str(error))
     figures = parity.outputs.set_index("model")

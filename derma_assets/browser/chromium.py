@@ -36,16 +36,20 @@ _ARGUMENTS = (
 )
 
 
+class BrowserUnavailable(UserError):
+    """There is no browser, or it does not start: nothing can be checked, which is not the same as a failed check."""
+
+
 def find_browser(preferred: Path | None) -> Path | None:
     """Return a Chromium-like browser: `preferred`, else one on the PATH, else Playwright's own, else None.
 
     Raises:
-        UserError: `preferred` is given but does not exist.
+        BrowserUnavailable: `preferred` is given but does not exist.
     """
     if preferred is not None:
         found = shutil.which(preferred)
         if found is None:
-            raise UserError(f"DERMA_BROWSER is {preferred}, which is no program. {ADVICE}")
+            raise BrowserUnavailable(f"DERMA_BROWSER is {preferred}, which is no program. {ADVICE}")
         return Path(found)
     on_path = (shutil.which(name) for name in _NAMES)
     return next((Path(found) for found in on_path if found), None) or _playwrights_own()
@@ -64,7 +68,7 @@ def launched(executable: Path) -> Iterator["Browser"]:
     """Run a browser headless meanwhile.
 
     Raises:
-        UserError: it does not start.
+        BrowserUnavailable: it does not start.
     """
     from playwright.sync_api import Error, sync_playwright
 
@@ -74,7 +78,7 @@ def launched(executable: Path) -> Iterator["Browser"]:
         try:
             browser = playwright.chromium.launch(executable_path=executable, args=[*_ARGUMENTS, *sandbox])
         except Error as error:
-            raise UserError(f"{executable} does not start: {str(error).splitlines()[0]}. {ADVICE}") from error
+            raise BrowserUnavailable(f"{executable} does not start: {str(error).splitlines()[0]}. {ADVICE}") from error
         try:
             yield browser
         finally:
@@ -90,8 +94,8 @@ def open_bundle(browser: "Browser", address: str) -> "Page":
     from playwright.sync_api import Error
 
     page = browser.new_page()
-    page.goto(address)
     try:
+        page.goto(address)
         page.evaluate("async () => { await window.derma.ready; }")
     except Error as error:
         raise UserError(f"the page at {address} cannot be used: {error.message.splitlines()[0]}") from error

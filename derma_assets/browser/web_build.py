@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 from derma_assets.errors import UserError
+from derma_assets.storage.atomic import copy_folder, explained
 from derma_assets.storage.fingerprint import fingerprint_json, sha256_of_file, sha256_of_files
 
 SOURCES = Path(__file__).parent / "web"
@@ -39,18 +40,20 @@ def build_page(folder: Path) -> Path:
         folder: Working folder; it keeps the npm packages, so that only a changed lock file is installed again.
 
     Raises:
+        StorageError: the disk is full or `folder` cannot be written.
         UserError: the packages cannot be installed (no network, for example), or the sources do not build.
     """
     built, stamp = folder / "dist", folder / "built.json"
     fingerprint = sources_fingerprint()
     if built.is_dir() and stamp.exists() and json.loads(stamp.read_text()) == fingerprint:
         return built
-    stamp.unlink(missing_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    _copy_sources(folder)
-    _install_packages(folder)
-    run_node(folder, "node_modules/vite/bin/vite.js", "build", "--logLevel", "warn")
-    stamp.write_text(json.dumps(fingerprint))
+    with explained(folder):
+        stamp.unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        _copy_sources(folder)
+        _install_packages(folder)
+        run_node(folder, "node_modules/vite/bin/vite.js", "build", "--logLevel", "warn")
+        stamp.write_text(json.dumps(fingerprint))
     return built
 
 
@@ -86,7 +89,7 @@ def _copy_sources(folder: Path) -> None:
         source, target = SOURCES / name, folder / name
         if source.is_dir():
             shutil.rmtree(target, ignore_errors=True)  # A source that was removed must not stay.
-            shutil.copytree(source, target)
+            copy_folder(source, target)
         else:
             shutil.copyfile(source, target)
 

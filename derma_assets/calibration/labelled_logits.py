@@ -7,8 +7,7 @@ import pandas as pd
 
 from derma_assets.diagnoses import CODES
 from derma_assets.errors import InputError
-
-LOGIT_COLUMNS = [f"logit_{code}" for code in CODES]
+from derma_assets.training.predictions import LOGIT_COLUMNS
 
 
 @dataclass(frozen=True)

@@ -82,9 +82,8 @@ def download_ham10000(dataverse_url: str, folder: Path, wait_s: float = 2.0) -> 
     table = _pick(remote, METADATA_STEM)
     fetched = _fetch(table, downloads, wait_s)
     for archive in ARCHIVES:
-        zipped = _fetch(_pick(remote, archive), downloads, wait_s)
         if not (folder / archive).exists():
-            _unpack(zipped, folder / archive)
+            _unpack(_fetch(_pick(remote, archive), downloads, wait_s), folder / archive)
     with replacing(folder / f"{METADATA_STEM}.csv") as beside:
         shutil.copyfile(fetched, beside)
     shutil.rmtree(downloads, ignore_errors=True)  # The archives take as much disk as their pictures.

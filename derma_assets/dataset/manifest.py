@@ -10,6 +10,7 @@
 | `width`, `height`, `mode` | of the picture as its file holds it, before EXIF orientation; 0 and empty if unreadable |
 | `phash` | perceptual hash of the upright picture, 16 hexadecimal digits (Zauner 2010); empty if unreadable |
 | `mtime_ns` | when the file was last changed: with `bytes`, what tells that it need not be read again |
+| `decoding` | version of the rules by which pictures are decoded; a row made by other rules is made anew |
 """
 
 import hashlib
@@ -21,12 +22,12 @@ from pathlib import Path
 import imagehash
 import pandas as pd
 
-from derma_assets.dataset.preprocessing import PictureError, decode, to_rgb
+from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION, PictureError, decode, to_rgb
 from derma_assets.progress import progress
 from derma_assets.storage.fingerprint import fingerprint_table
 
 # What says where the pictures lie and when they were copied there, not what they show.
-_CIRCUMSTANCE = ["path", "problem", "mtime_ns"]
+_CIRCUMSTANCE = ["path", "problem", "mtime_ns", "decoding"]
 _SHOWN = 30
 
 
@@ -45,6 +46,7 @@ class PictureFile:
     mode: str = ""
     phash: str = ""
     mtime_ns: int = 0
+    decoding: int = PREPROCESSING_VERSION
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,11 @@ def _known(previous: pd.DataFrame | None) -> dict[tuple[str, str], PictureFile]:
     if previous is None or list(previous.columns) != fields:
         return {}
     rows = (PictureFile(*values) for values in previous.itertuples(index=False, name=None))
-    return {(row.image_id, row.path): row for row in rows if row.status != "missing"}
+    return {
+        (row.image_id, row.path): row
+        for row in rows
+        if row.status != "missing" and row.decoding == PREPROCESSING_VERSION
+    }
 
 
 def _unchanged(earlier: PictureFile, path: Path) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 from derma_assets.dataset.dataverse import download_ham10000
 from derma_assets.dataset.ham10000 import Ham10000, find_ham10000
 from derma_assets.dataset.sample import ensure_sample
+from derma_assets.errors import InputError
 from derma_assets.settings import Settings
 
 
@@ -20,6 +21,11 @@ def locate_dataset(chosen: Settings) -> Ham10000:
 
 def _folder(chosen: Settings) -> Path:
     if chosen.is_synthetic:
+        if chosen.ham10000_dir is not None:
+            raise InputError(
+                f"DERMA_HAM10000_DIR is {chosen.ham10000_dir}, but the chosen data set is the embedded sample: "
+                "set DERMA_DATASET=ham10000 to use the folder, or unset DERMA_HAM10000_DIR."
+            )
         return ensure_sample(chosen.root / "sample", chosen.seed)
     if chosen.ham10000_dir is not None:
         return chosen.ham10000_dir.expanduser()

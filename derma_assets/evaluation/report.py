@@ -31,6 +31,8 @@ LABELS = {
     "melanoma_specificity": "Melanoma specificity at the operating point",
     "referral_sensitivity": "Referral sensitivity at the operating point",
     "referral_specificity": "Referral specificity at the operating point",
+    "verdict_sensitivity": "Sensitivity of the app's verdict (either rule) for any malignant lesion",
+    "verdict_specificity": "Specificity of the app's verdict (either rule)",
     "precision": "Precision",
     "recall": "Recall",
     "f1": "F1",
@@ -114,7 +116,7 @@ def stored_report(store: Path, note: str) -> str:
         if not path.exists():
             raise InputError(
                 f"{asset} has not been stored yet (looked for {path}). "
-                f"Materialize it first: dagster asset materialize --select '+{asset}'"
+                f"Materialize it first: dagster asset materialize -m derma_assets.definitions --select '*{asset}'"
             )
         tables[asset] = io_managers(store)["table"].read(path)
     return metrics_markdown(tables["overall_metrics"], tables["per_class_metrics"], note)

@@ -43,6 +43,9 @@ def overall_table(
         score, positive = scored(side, temperature, name)
         calls[name] = (score >= point["threshold"], positive)
 
+    # What the app says: refer if either rule says so. Judged by whether the lesion is malignant.
+    calls["verdict"] = (np.logical_or.reduce([called for called, _ in calls.values()]), calls["referral"][1])
+
     def statistics(weights: np.ndarray) -> dict[str, np.ndarray]:
         precision, recall, f1 = metrics.precision_recall_f1(metrics.confusion(predicted, labels, weights))
         found = {

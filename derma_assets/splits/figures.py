@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from derma_assets.dataset.preprocessing import open_picture
 from derma_assets.diagnoses import DIAGNOSES
 from derma_assets.splits.grouped_splits import SIDES
 
@@ -62,9 +63,6 @@ def look_alikes_figure(pairs: pd.DataFrame, path_of: dict[str, str]) -> Figure:
 
 
 def _thumbnail(path: Path, side: int = 160) -> Image.Image:
-    with Image.open(path) as picture:
-        # JPEG decoders can leave out detail that a thumbnail would lose anyway.
-        picture.draft("RGB", (side, side))
-        thumbnail = picture.convert("RGB")
+    thumbnail = open_picture(path)
     thumbnail.thumbnail((side, side))
     return thumbnail

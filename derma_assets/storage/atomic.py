@@ -13,6 +13,7 @@ from derma_assets.errors import StorageError
 _ADVICE = {
     errno.ENOSPC: "the disk is full: free some space, then run again",
     errno.EDQUOT: "the disk quota is used up: free some space, then run again",
+    errno.EFBIG: "the file is too large for this process or file system: raise the limit (ulimit -f), then run again",
     errno.EACCES: "permission denied: make the folder writable or set DERMA_DATA_DIR to one that is",
     errno.EPERM: "permission denied: make the folder writable or set DERMA_DATA_DIR to one that is",
     errno.EROFS: "the file system is read-only: set DERMA_DATA_DIR to a folder that can be written",
@@ -49,12 +50,38 @@ def replacing(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        restore_interrupted_swap(path)
         try:
             yield beside
             _sync(beside)
             _swap(beside, path)
         finally:
             _remove(beside)
+
+
+def restore_interrupted_swap(path: Path) -> None:
+    """Put the old folder back at `path` if a process was killed between the two renames that replace a folder."""
+    if not path.exists():
+        set_aside = sorted(path.parent.glob(f".{path.name}.*.old"), key=lambda old: old.stat().st_mtime)
+        if set_aside:
+            os.rename(set_aside[-1], path)
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder to `target`, which must not exist.
+
+    Not shutil.copytree: it hides the reason of a failure, such as a full disk, in a list of texts.
+
+    Raises:
+        OSError: the first file that could not be copied, with its reason.
+    """
+    target.mkdir(parents=True)
+    for below in sorted(source.rglob("*")):
+        copy = target / below.relative_to(source)
+        if below.is_dir():
+            copy.mkdir()
+        else:
+            shutil.copyfile(below, copy)
 
 
 def _sync(path: Path) -> None:

@@ -22,7 +22,7 @@ import pandas as pd
 from upath import UPath
 
 from derma_assets.errors import StorageError
-from derma_assets.storage.atomic import explained, replacing
+from derma_assets.storage.atomic import copy_folder, explained, replacing, restore_interrupted_swap
 
 if TYPE_CHECKING:
     import keras
@@ -46,11 +46,12 @@ class StoreIOManager(dg.UPathIOManager):
     def load_from_path(self, context: dg.InputContext, path: UPath) -> Any:
         """Read what an earlier run stored."""
         local = Path(path.path)
+        restore_interrupted_swap(local)
         if not local.exists():
             asset = context.asset_key.to_user_string()
             raise dg.Failure(
                 f"{asset} has not been stored yet (looked for {local}). "
-                f"Materialize it first: dagster asset materialize -m derma_assets.definitions --select '+{asset}'",
+                f"Materialize it first: dagster asset materialize -m derma_assets.definitions --select '*{asset}'",
                 allow_retries=False,
             )
         return self.read(local)
@@ -124,14 +125,7 @@ class FolderIOManager(StoreIOManager):
         if obj.parent.name == _BUILDING and obj.parent.parent == path.parent:
             obj.rename(path)
             return
-        # Not shutil.copytree: it hides the reason of a failure, such as a full disk, in a list of texts.
-        path.mkdir()
-        for source in sorted(obj.rglob("*")):
-            target = path / source.relative_to(obj)
-            if source.is_dir():
-                target.mkdir()
-            else:
-                shutil.copyfile(source, target)
+        copy_folder(obj, path)
 
     def read(self, path: Path) -> Path:
         """Return the stored folder."""

@@ -15,7 +15,7 @@ from derma_assets.dataset.synthetic_skin import draw_picture
 from derma_assets.diagnoses import CODES
 from derma_assets.settings import settings
 from derma_assets.storage.fingerprint import fingerprint_json, sha256_of_file
-from derma_assets.storage.io_managers import io_managers, stored_path
+from derma_assets.storage.io_managers import building_folder, io_managers, stored_path
 from derma_assets_tests.browser.conftest import SIZE, TEMPERATURE, THRESHOLDS
 
 STAGE = [assets.tfjs_model, assets.web_app, assets.tfjs_bundle]
@@ -61,7 +61,7 @@ def test_the_stage_runs(
 ) -> None:
     monkeypatch.setattr(checks, "find_browser", lambda preferred: browser_program)
     # The stored assets of whoever runs the tests are left alone.
-    monkeypatch.setattr(assets, "scratch_path", lambda store, purpose: tmp_path / "scratch" / purpose)
+    monkeypatch.setattr(assets, "building_folder", lambda store, asset: building_folder(tmp_path / "store", asset))
     graph = [*_upstream(trained, tmp_path), *STAGE, checks.browser_parity]
     resources = dict(io_managers(tmp_path / "store"))
 

@@ -111,3 +111,10 @@ def test_a_damaged_or_older_manifest_is_ignored(ham_folder: Path, tmp_path: Path
     assert previous_manifest(tmp_path / "damaged.parquet") is None
     older = manifest_of(ham_folder).table.drop(columns="phash")
     assert manifest_of(ham_folder, older).read == 28
+
+
+def test_a_manifest_made_by_other_decoding_rules_is_made_anew(ham_folder: Path) -> None:
+    first = manifest_of(ham_folder)
+    older = first.table.assign(decoding=first.table["decoding"] - 1)
+    assert manifest_of(ham_folder, first.table).read == 0
+    assert manifest_of(ham_folder, older).read == first.read

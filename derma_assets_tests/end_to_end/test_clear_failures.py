@@ -11,7 +11,7 @@ def test_an_asset_whose_input_was_never_stored_says_what_to_run(tmp_path: Path) 
     run = materialize("calibrated_temperature", environment(tmp_path))
     assert run.returncode != 0
     assert "predictions has not been stored yet" in said(run)
-    assert "dagster asset materialize -m derma_assets.definitions --select '+predictions'" in said(run)
+    assert "dagster asset materialize -m derma_assets.definitions --select '*predictions'" in said(run)
 
 
 def test_a_missing_data_folder_is_named(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The graph as Dagster's own tools see it: the UI in a real browser, `dg`, and the workspace file."""
 
-import socket
 import subprocess
 import time
 import urllib.request
@@ -11,18 +10,12 @@ import pytest
 from derma_assets.browser.chromium import ADVICE, find_browser, launched
 from derma_assets.settings import settings
 from derma_assets_tests.end_to_end.conftest import SampleRun
-from derma_assets_tests.running import BIN, ROOT, command, environment, said
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+from derma_assets_tests.running import BIN, ROOT, command, environment, free_port, said
 
 
 @pytest.fixture
 def ui(sample_run: SampleRun) -> Iterator[str]:
-    port = _free_port()
+    port = free_port()
     server = subprocess.Popen(
         [str(BIN / "dagster-webserver"), "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)],
         cwd=ROOT,

@@ -84,5 +84,7 @@ def test_the_stored_report_is_printed_from_the_store(run: dg.ExecuteInProcessRes
 
 
 def test_a_report_on_nothing_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"dagster asset materialize --select '\+overall_metrics'"):
+    with pytest.raises(
+        InputError, match=r"dagster asset materialize -m derma_assets.definitions --select '\*overall_metrics'"
+    ):
         stored_report(tmp_path, DISCLAIMER)

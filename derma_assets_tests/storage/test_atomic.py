@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from derma_assets.errors import StorageError
-from derma_assets.storage.atomic import replacing
+from derma_assets.storage.atomic import replacing, restore_interrupted_swap
 
 
 def write(path: Path, kind: str, content: str) -> None:
@@ -90,3 +90,13 @@ def test_a_file_in_the_way_is_explained(tmp_path: Path) -> None:
     for path in (tmp_path / "file" / "output", tmp_path / "file" / "deeper" / "output"):
         with pytest.raises(StorageError, match="is a file, not a folder"), replacing(path):
             raise AssertionError("not reached")
+
+
+def test_a_folder_set_aside_by_a_killed_process_is_put_back(tmp_path: Path) -> None:
+    aside = tmp_path / ".output.0123abcd.old"
+    aside.mkdir()
+    (aside / "file").write_text("old")
+    restore_interrupted_swap(tmp_path / "output")
+    assert (tmp_path / "output" / "file").read_text() == "old"
+    restore_interrupted_swap(tmp_path / "never_stored")
+    assert [left.name for left in tmp_path.iterdir()] == ["output"]

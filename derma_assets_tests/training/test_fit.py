@@ -41,27 +41,33 @@ def test_it_learns_and_keeps_the_best_epoch(tmp_path: Path) -> None:
     assert history["loss"].iloc[-1] < 0.7 * history["loss"].iloc[0]
     accuracy = (predict_logits(model, pixels, np.arange(42, 56)).argmax(1) == labels[42:]).mean()
     kept = history.loc[history["val_macro_f1"].idxmax()]
+    assert kept["kept"]
     assert accuracy == pytest.approx(kept["val_accuracy"])
     assert accuracy > 0.5
     assert len(training_curves(history).axes) == 3
 
 
+# A rate too high to get better for long: it is halved, and the training stops by itself.
+STOPPING = PAPER.model_copy(update={"batch_size": 42, "epochs": 12, "early_stopping": 4})
+
+
+@pytest.mark.parametrize("recipe", [SMALL, STOPPING], ids=["cosine", "plateau"])
 def test_an_interrupted_training_ends_with_the_numbers_of_an_undisturbed_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole_model, whole = _fit(tmp_path / "whole.npz")
+    whole_model, whole = _fit(tmp_path / "whole.npz", recipe)
     real_save = fit_module.TrainingState.save
 
     def save_then_lose_power(state: Any, path: Path) -> None:
         real_save(state, path)
-        if len(state.history) == 2:
+        if len(state.history) == 3:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(fit_module.TrainingState, "save", save_then_lose_power)
     with pytest.raises(KeyboardInterrupt):
-        _fit(tmp_path / "cut.npz")
+        _fit(tmp_path / "cut.npz", recipe)
     monkeypatch.undo()
-    cut_model, cut = _fit(tmp_path / "cut.npz")
+    cut_model, cut = _fit(tmp_path / "cut.npz", recipe)
     pd.testing.assert_frame_equal(whole.drop(columns="seconds"), cut.drop(columns="seconds"))
     for one, other in zip(whole_model.get_weights(), cut_model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -73,6 +79,14 @@ def test_a_finished_training_is_not_trained_again(tmp_path: Path, monkeypatch: p
     again, same = _fit(tmp_path / "state.npz")
     pd.testing.assert_frame_equal(history, same)
     np.testing.assert_array_equal(first.get_weights()[0], again.get_weights()[0])
+
+
+def test_a_recipe_may_keep_the_last_epoch(tmp_path: Path) -> None:
+    model, history = _fit(tmp_path / "state.npz", SMALL.model_copy(update={"keep": "last"}))
+    pixels, labels = _squares()
+    assert history["kept"].tolist() == [False] * 3 + [True]
+    accuracy = (predict_logits(model, pixels, np.arange(42, 56)).argmax(1) == labels[42:]).mean()
+    assert accuracy == pytest.approx(history["val_accuracy"].iloc[-1])
 
 
 def test_the_paper_recipe_lowers_its_rate_and_stops_early(tmp_path: Path) -> None:
