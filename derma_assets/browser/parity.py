@@ -108,7 +108,7 @@ class PictureFile:
 
 
 def picture_files(size: int, seed: int = 0) -> dict[str, PictureFile]:
-    """Return small picture files of every kind the page may be given, by name: odd sizes, alpha, turned, both formats.
+    """Return small picture files of every kind the page may be given, by name: odd sizes, modes, alpha, turned, both formats.
 
     Args:
         size: Side of the model's input; the pictures are smaller, equal and larger.
@@ -140,10 +140,14 @@ def picture_files(size: int, seed: int = 0) -> dict[str, PictureFile]:
         "png palette": png(smooth(203, 151).quantize(64)),
         "png alpha": png(Image.fromarray(noise(199, 151, 4))),
         "png alpha, same size": png(Image.fromarray(noise(size, size, 4))),
+        "png grey and alpha": png(Image.fromarray(noise(199, 151, 2), "LA")),
+        "png 1 bit": png(grey.convert("1")),
+        "png 16 bits": png(Image.fromarray(rng.integers(0, 1 << 16, (151, 199), np.uint16))),
     }
     for orientation in range(2, 9):
         files[f"png EXIF orientation {orientation}"] = png(smooth(size + 40, size + 11), orientation)
     files["jpeg"] = jpeg(smooth(600, 450))
+    files["jpeg CMYK"] = jpeg(smooth(600, 450).convert("CMYK"))
     files["jpeg EXIF orientation 6"] = jpeg(smooth(600, 450), 6)
     return files
 

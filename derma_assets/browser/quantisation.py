@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import f1_score, roc_auc_score
 
 from derma_assets.browser.graph_model import VARIANTS
+from derma_assets.calibration.temperature import softmax
 from derma_assets.diagnoses import CODES, MELANOMA
 from derma_assets.errors import InputError
+from derma_assets.evaluation.metrics import accuracy, confusion, macro, precision_recall_f1, roc_auc
 from derma_assets.tensorflow_runtime import import_keras, import_tensorflowjs
 
 if TYPE_CHECKING:
@@ -117,16 +118,13 @@ def logits_of(model: "keras.Model", pixels: np.ndarray) -> np.ndarray:
 
 
 def _scores(logits: np.ndarray, reference: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    chosen = logits.argmax(axis=1)
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    melanoma = CODES.index(MELANOMA)
-    is_melanoma = labels == melanoma
-    both = bool(is_melanoma.any() and not is_melanoma.all())
-    scores = (shifted / shifted.sum(axis=1, keepdims=True))[:, melanoma]
+    chosen, melanoma = logits.argmax(axis=1), CODES.index(MELANOMA)
+    probabilities = softmax(logits)
+    _, _, f1 = precision_recall_f1(confusion(chosen, labels))
     return {
-        "accuracy": float((chosen == labels).mean()),
-        "macro_f1": float(f1_score(labels, chosen, average="macro", labels=np.unique(labels), zero_division=0)),
-        "melanoma_roc_auc": float(roc_auc_score(is_melanoma, scores)) if both else float("nan"),
+        "accuracy": float(accuracy(probabilities, labels)),
+        "macro_f1": float(macro(f1)),
+        "melanoma_roc_auc": float(roc_auc(probabilities[:, melanoma], labels == melanoma)),
         "top1_agreement": float((chosen == reference.argmax(axis=1)).mean()),
         "max_logit_difference": float(np.abs(logits - reference).max()),
     }

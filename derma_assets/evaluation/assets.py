@@ -127,6 +127,7 @@ def reliability(predictions: pd.DataFrame, calibrated_temperature: dict[str, Any
     return dg.MaterializeResult(
         value=table,
         metadata={
+            **{f"ece_{name}": gap for name, gap in tables.calibration_gaps(table).items()},
             "diagram": figure(reliability_figure(table)),
             "table": table_preview(table, rows=len(table)),
             "note": note(),

@@ -132,3 +132,15 @@ def reliability_with_intervals(side: LabelledLogits, temperature: float, resampl
 
     intervals = with_intervals(statistics, side.lesions, resamples, seed)
     return table.assign(low=intervals["low"], high=intervals["high"])
+
+
+def calibration_gaps(reliability: pd.DataFrame) -> dict[str, float]:
+    """Return the expected calibration error of each `calibration` in a reliability table: the bars' mean distance.
+
+    Args:
+        reliability: As `reliability_with_intervals` returns it.
+    """
+    filled = reliability[reliability["images"] > 0]
+    distance = (filled["accuracy"] - filled["mean_confidence"]).abs() * filled["images"]
+    totals = pd.DataFrame({"distance": distance, "images": filled["images"]}).groupby(filled["calibration"]).sum()
+    return {str(name): float(row["distance"] / row["images"]) for name, row in totals.iterrows()}

@@ -65,6 +65,25 @@ def test_a_chosen_picture_shows_pythons_findings(page: Any, deployed: Deployed, 
     assert page.inner_text("#verdict-text") == ("Refer" if refers(expected) else "Do not refer")
 
 
+@pytest.mark.parametrize("target", ["#drop", "footer"])
+def test_a_dropped_picture_shows_pythons_findings(page: Any, deployed: Deployed, target: str) -> None:
+    """On the field or beside it: the browser would otherwise leave the page for the picture."""
+    content = picture_of(MELANOMA)
+    transfer = page.evaluate_handle(
+        """(bytes) => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([new Uint8Array(bytes)], "lesion.png", { type: "image/png" }));
+          return transfer;
+        }""",
+        list(content),
+    )
+    page.dispatch_event(target, "drop", {"dataTransfer": transfer})
+    page.wait_for_selector("#result:visible")
+
+    best = CODES[int(np.argmax(expected_probabilities(deployed, content)))]
+    assert page.get_attribute("#diagnoses button", "data-code") == best
+
+
 def test_probabilities_equal_pythons(page: Any, deployed: Deployed) -> None:
     content = picture_of(MELANOMA)
     found = page.evaluate(

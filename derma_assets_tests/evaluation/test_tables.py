@@ -72,6 +72,13 @@ def test_confusion_and_reliability_count_every_picture(test_side: LabelledLogits
     assert (filled["accuracy"] <= filled["high"] + 1e-9).all()
 
 
+def test_calibration_gaps_are_the_expected_calibration_errors(test_side: LabelledLogits) -> None:
+    gaps = tables.calibration_gaps(tables.reliability_with_intervals(test_side, 1.5, resamples=100, seed=1))
+    for name, temperature in (("before", 1.0), ("after", 1.5)):
+        expected = expected_calibration_error(softmax(test_side.logits, temperature), test_side.labels)
+        assert gaps[name] == pytest.approx(expected)
+
+
 def test_the_report_names_every_metric_and_diagnosis(test_side: LabelledLogits) -> None:
     overall = tables.overall_table(test_side, 1.5, POINTS, resamples=100, seed=1)
     per_class = tables.per_class_table(test_side, 1.5, resamples=100, seed=1)
