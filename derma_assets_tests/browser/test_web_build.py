@@ -21,6 +21,15 @@ def test_unchanged_sources_are_not_built_again(page_folder: Path) -> None:
     assert time.monotonic() - started < 1
 
 
+def test_a_damaged_page_is_built_again(page_folder: Path, tmp_path: Path) -> None:
+    build = tmp_path / "build"
+    shutil.copytree(page_folder.parent, build, ignore=shutil.ignore_patterns("node_modules"))
+    (build / "node_modules").symlink_to(page_folder.parent / "node_modules")
+    (build / "dist" / "index.html").unlink()
+
+    assert (build_page(build) / "index.html").read_text() == (page_folder / "index.html").read_text()
+
+
 def test_types_are_clean(page_folder: Path) -> None:
     run_node(page_folder.parent, "node_modules/typescript/bin/tsc", "--noEmit")
 
