@@ -34,7 +34,8 @@ def app(sample_run: SampleRun) -> Iterator[str]:
                 time.sleep(0.5)
         yield address
     finally:
-        server.terminate()
+        # Not terminate: a test before this one may have left SIGTERM ignored in this process, which children inherit.
+        server.kill()
         server.wait(timeout=30)
 
 
