@@ -17,7 +17,7 @@ from derma_assets.settings import settings
 from derma_assets.splits.grouped_splits import TEST
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_arrays, fingerprint_folder, fingerprint_json, fingerprint_table
-from derma_assets.storage.io_managers import building_folder
+from derma_assets.storage.paths import building_folder
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.ui_metadata import note, table_preview
 

@@ -15,7 +15,7 @@ from typing import Any
 from derma_assets.browser.bundle import MANIFEST
 from derma_assets.errors import UserError
 from derma_assets.settings import settings
-from derma_assets.storage.io_managers import stored_path
+from derma_assets.storage.paths import stored_path
 
 HOST = "127.0.0.1"
 PORT = 8080

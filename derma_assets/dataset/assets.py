@@ -14,7 +14,7 @@ from derma_assets.dataset.source import locate_dataset
 from derma_assets.settings import settings
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_table
-from derma_assets.storage.io_managers import building_folder, stored_path
+from derma_assets.storage.paths import building_folder, stored_path
 from derma_assets.ui_metadata import figure, note, table_preview
 
 with warnings.catch_warnings():

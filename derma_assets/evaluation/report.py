@@ -7,6 +7,7 @@ import pandas as pd
 
 from derma_assets.errors import InputError, UserError
 from derma_assets.evaluation.tables import PER_CLASS_METRICS
+from derma_assets.storage.paths import how_to_store, stored_path
 
 # What a reader is shown instead of a column's name, in the order shown.
 LABELS = {
@@ -108,17 +109,12 @@ def stored_report(store: Path, note: str) -> str:
     Raises:
         InputError: they have not been stored yet.
     """
-    from derma_assets.storage.io_managers import io_managers, stored_path
-
     tables = {}
     for asset in ("overall_metrics", "per_class_metrics"):
         path = stored_path(store, asset, "table")
         if not path.exists():
-            raise InputError(
-                f"{asset} has not been stored yet (looked for {path}). "
-                f"Materialize it first: dagster asset materialize -m derma_assets.definitions --select '*{asset}'"
-            )
-        tables[asset] = io_managers(store)["table"].read(path)
+            raise InputError(how_to_store(asset, path))
+        tables[asset] = pd.read_parquet(path)
     return metrics_markdown(tables["overall_metrics"], tables["per_class_metrics"], note)
 
 

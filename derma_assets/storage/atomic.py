@@ -2,13 +2,18 @@
 
 import errno
 import os
+import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from derma_assets.errors import StorageError
+
+# Nobody still writes what was last touched that long ago: its process was killed.
+STALE_S = 24 * 3600
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full: free some space, then run again",
@@ -39,7 +44,8 @@ def explained(path: Path) -> Iterator[None]:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write a file or a folder to; it takes the place of `path` on success.
 
-    On any error the unfinished output is removed and `path` stays as it was. A file is replaced by one atomic
+    On any error the unfinished output is removed and `path` stays as it was; what a killed process has left of an
+    earlier attempt is put back or, after a day, removed. A file is replaced by one atomic
     rename; a folder, which POSIX cannot rename over, is absent for the instant between two renames, and
     the old one is put back if the second fails.
 
@@ -51,6 +57,7 @@ def replacing(path: Path) -> Iterator[Path]:
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         restore_interrupted_swap(path)
+        _remove_stale(path)
         try:
             yield beside
             _sync(beside)
@@ -62,9 +69,26 @@ def replacing(path: Path) -> Iterator[Path]:
 def restore_interrupted_swap(path: Path) -> None:
     """Put the old folder back at `path` if a process was killed between the two renames that replace a folder."""
     if not path.exists():
-        set_aside = sorted(path.parent.glob(f".{path.name}.*.old"), key=lambda old: old.stat().st_mtime)
+        set_aside = sorted(_left_beside(path, r"\.old"), key=lambda old: old.stat().st_mtime)
         if set_aside:
             os.rename(set_aside[-1], path)
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove what killed processes have left beside `path`: half-written outputs, and versions already replaced."""
+    for left in _left_beside(path, rf"\.(tmp{re.escape(path.suffix)}|old)"):
+        # Not the time of the last content: a rename leaves that as it was, maybe long ago.
+        with suppress(FileNotFoundError):  # Its own process was not dead, and has tidied up.
+            if time.time() - left.lstat().st_ctime > STALE_S:
+                _remove(left)
+
+
+def _left_beside(path: Path, ending: str) -> list[Path]:
+    """Return the hidden files and folders that `replacing` names after `path`, and not after another name."""
+    if not path.parent.is_dir():
+        return []
+    name = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}{ending}")
+    return [beside for beside in path.parent.iterdir() if name.fullmatch(beside.name)]
 
 
 def copy_folder(source: Path, target: Path) -> None:

@@ -9,11 +9,7 @@
 """
 
 import json
-import shutil
-import time
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +18,11 @@ import pandas as pd
 from upath import UPath
 
 from derma_assets.errors import StorageError
-from derma_assets.storage.atomic import copy_folder, explained, replacing, restore_interrupted_swap
+from derma_assets.storage.atomic import copy_folder, replacing, restore_interrupted_swap
+from derma_assets.storage.paths import EXTENSIONS, how_to_store, is_built_beside
 
 if TYPE_CHECKING:
     import keras
-
-
-_BUILDING = ".building"
-_A_DAY_S = 24 * 3600
 
 
 class StoreIOManager(dg.UPathIOManager):
@@ -48,12 +41,7 @@ class StoreIOManager(dg.UPathIOManager):
         local = Path(path.path)
         restore_interrupted_swap(local)
         if not local.exists():
-            asset = context.asset_key.to_user_string()
-            raise dg.Failure(
-                f"{asset} has not been stored yet (looked for {local}). "
-                f"Materialize it first: dagster asset materialize -m derma_assets.definitions --select '*{asset}'",
-                allow_retries=False,
-            )
+            raise dg.Failure(how_to_store(context.asset_key.to_user_string(), local), allow_retries=False)
         return self.read(local)
 
     def make_directory(self, path: UPath) -> None:
@@ -71,7 +59,7 @@ class StoreIOManager(dg.UPathIOManager):
 class TableIOManager(StoreIOManager):
     """Tables as Parquet."""
 
-    extension = ".parquet"
+    extension = EXTENSIONS["table"]
 
     def write(self, obj: pd.DataFrame, path: Path) -> None:
         """Write a table."""
@@ -85,7 +73,7 @@ class TableIOManager(StoreIOManager):
 class DocumentIOManager(StoreIOManager):
     """Small documents as JSON."""
 
-    extension = ".json"
+    extension = EXTENSIONS["document"]
 
     def write(self, obj: Mapping[str, Any], path: Path) -> None:
         """Write a document."""
@@ -99,7 +87,7 @@ class DocumentIOManager(StoreIOManager):
 class KerasModelIOManager(StoreIOManager):
     """Keras models in Keras's own format."""
 
-    extension = ".keras"
+    extension = EXTENSIONS["keras_model"]
 
     def write(self, obj: "keras.Model", path: Path) -> None:
         """Write a model."""
@@ -118,11 +106,11 @@ class FolderIOManager(StoreIOManager):
     One that was built in the store's own `building_folder` is moved, any other is copied.
     """
 
-    extension = ""
+    extension = EXTENSIONS["folder"]
 
     def write(self, obj: Path, path: Path) -> None:
         """Move or copy a folder."""
-        if obj.parent.name == _BUILDING and obj.parent.parent == path.parent:
+        if is_built_beside(obj, path):
             obj.rename(path)
             return
         copy_folder(obj, path)
@@ -141,36 +129,3 @@ def io_managers(store: Path) -> dict[str, StoreIOManager]:
         "keras_model": KerasModelIOManager(root),
         "folder": FolderIOManager(root),
     }
-
-
-@contextmanager
-def building_folder(store: Path, asset: str) -> Iterator[Path]:
-    """Yield a path to build the folder of `asset` at, on the store's own disk, so that storing it is one rename.
-
-    On an error what was built is removed; what a killed run has left is removed by the first one a day later.
-
-    Raises:
-        StorageError: it cannot be written there (disk full, no permission, read-only).
-    """
-    below = store / _BUILDING
-    folder = below / f"{asset}.{uuid.uuid4().hex[:8]}"
-    with explained(store / asset):
-        below.mkdir(parents=True, exist_ok=True)
-        for left in below.iterdir():
-            if time.time() - left.stat().st_mtime > _A_DAY_S:
-                shutil.rmtree(left, ignore_errors=True)
-        try:
-            yield folder
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-
-
-def stored_path(store: Path, asset: str, io_manager_key: str) -> Path:
-    """Return where the IO manager `io_manager_key` keeps `asset`; nothing needs to be there yet."""
-    return store / f"{asset}{io_managers(store)[io_manager_key].extension}"
-
-
-def scratch_path(store: Path, purpose: str) -> Path:
-    """Return the folder below the store for unfinished work of one purpose, such as interrupted training."""
-    return store / ".unfinished" / purpose

@@ -13,7 +13,7 @@ from derma_assets.settings import settings
 from derma_assets.splits.grouped_splits import TEST, TRAIN, VALIDATION
 from derma_assets.stage import OWNERS, clear_failure, settings_version, stage_asset
 from derma_assets.storage.fingerprint import fingerprint_arrays, fingerprint_table
-from derma_assets.storage.io_managers import scratch_path
+from derma_assets.storage.paths import scratch_path
 from derma_assets.training.curves import kept_epoch, training_curves
 from derma_assets.training.fit import predict_logits
 from derma_assets.training.labelled_pictures import labelled_pictures

@@ -15,7 +15,8 @@ from derma_assets.dataset.synthetic_skin import draw_picture
 from derma_assets.diagnoses import CODES
 from derma_assets.settings import settings
 from derma_assets.storage.fingerprint import fingerprint_json, sha256_of_file
-from derma_assets.storage.io_managers import building_folder, io_managers, stored_path
+from derma_assets.storage.io_managers import io_managers
+from derma_assets.storage.paths import building_folder, stored_path
 from derma_assets_tests.browser.conftest import SIZE, TEMPERATURE, THRESHOLDS
 
 STAGE = [assets.tfjs_model, assets.web_app, assets.tfjs_bundle]

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from derma_assets.calibration.labelled_logits import LOGIT_COLUMNS
 from derma_assets.diagnoses import CODES
+from derma_assets.training.predictions import LOGIT_COLUMNS
 
 
 def predictions(lesions_per_class: int = 12, skill: float = 3.0, seed: int = 0) -> pd.DataFrame:

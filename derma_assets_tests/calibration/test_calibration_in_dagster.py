@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from derma_assets.calibration import assets, checks
-from derma_assets.calibration.labelled_logits import LOGIT_COLUMNS, labelled_logits
+from derma_assets.calibration.labelled_logits import labelled_logits
 from derma_assets.errors import InputError
 from derma_assets.storage.io_managers import io_managers
+from derma_assets.training.predictions import LOGIT_COLUMNS
 from derma_assets_tests.calibration.made_up import predictions
 
 CHECKS = [checks.temperature_found, checks.operating_points_meet_targets, checks.operating_points_beat_chance]

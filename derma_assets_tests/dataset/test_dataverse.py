@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shutil
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -158,6 +159,20 @@ def test_everything_is_fetched_once(server: Dataverse, ham_folder: Path, tmp_pat
     server.asked.clear()
     download(server, folder)
     assert not server.asked, "nothing is asked when everything is there"
+
+
+def test_only_what_is_missing_is_fetched(server: Dataverse, ham_folder: Path, tmp_path: Path) -> None:
+    folder = download(server, tmp_path / "got")
+    table, part = folder / "HAM10000_metadata.csv", folder / "HAM10000_images_part_2"
+    server.asked.clear()
+    table.unlink()
+    assert_complete(download(server, folder), ham_folder)
+    assert server.files_asked() == [f"/api/access/datafile/{TABLE}?format=original"]
+    server.asked.clear()
+    shutil.rmtree(part)
+    assert_complete(download(server, folder), ham_folder)
+    assert f"/api/access/datafile/{PART_2}" in server.files_asked()
+    assert f"/api/access/datafile/{PART_1}" not in server.files_asked()
 
 
 def test_a_broken_transfer_is_continued(server: Dataverse, ham_folder: Path, tmp_path: Path) -> None:

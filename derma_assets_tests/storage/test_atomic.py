@@ -1,10 +1,12 @@
 """A reader sees the old version or the new one; a failure leaves the old one and nothing else."""
 
+import time
 from pathlib import Path
 
 import pytest
 
 from derma_assets.errors import StorageError
+from derma_assets.storage import atomic
 from derma_assets.storage.atomic import replacing, restore_interrupted_swap
 
 
@@ -100,3 +102,43 @@ def test_a_folder_set_aside_by_a_killed_process_is_put_back(tmp_path: Path) -> N
     assert (tmp_path / "output" / "file").read_text() == "old"
     restore_interrupted_swap(tmp_path / "never_stored")
     assert [left.name for left in tmp_path.iterdir()] == ["output"]
+
+
+def test_a_folder_of_another_name_is_not_put_back(tmp_path: Path) -> None:
+    for other in (".output.v2.0123abcd.old", ".output.mine.old", ".other.0123abcd.old"):
+        (tmp_path / other).mkdir()
+    restore_interrupted_swap(tmp_path / "output")
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_folder_set_aside_survives_a_next_attempt_that_fails(tmp_path: Path) -> None:
+    aside = tmp_path / ".output.0123abcd.old"
+    write(aside, "folder", "old")
+
+    def fail() -> None:
+        with replacing(tmp_path / "output") as beside:
+            write(beside, "folder", "half of the n")
+            raise ValueError("a fault")
+
+    with pytest.raises(ValueError, match="a fault"):
+        fail()
+    assert read(tmp_path / "output", "folder") == "old"
+    assert [left.name for left in tmp_path.iterdir()] == ["output"]
+
+
+def test_what_killed_writers_have_left_is_removed_a_day_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path, kind in ((tmp_path / "table.x", "file"), (tmp_path / "folder", "folder")):
+        write(path, kind, "old")
+        write(tmp_path / f".{path.name}.0123abcd.tmp{path.suffix}", kind, "half")
+        write(tmp_path / f".{path.name}.89abcdef.old", kind, "older")
+
+    def write_both() -> list[str]:
+        for path, kind in ((tmp_path / "table.x", "file"), (tmp_path / "folder", "folder")):
+            with replacing(path) as beside:
+                write(beside, kind, "new")
+        return sorted(left.name for left in tmp_path.iterdir())
+
+    assert len(write_both()) == 6, "another process may still be writing"
+    later = time.time() + atomic.STALE_S + 60
+    monkeypatch.setattr(atomic.time, "time", lambda: later)
+    assert write_both() == ["folder", "table.x"]

@@ -1,0 +1,61 @@
+"""Where each asset is kept below the store's root, and where unfinished work lies meanwhile. Free of Dagster."""
+
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from derma_assets.storage.atomic import STALE_S, explained
+
+# The ending of a stored asset by the key of its IO manager.
+EXTENSIONS = {"table": ".parquet", "document": ".json", "keras_model": ".keras", "folder": ""}
+
+_BUILDING = ".building"
+
+
+def stored_path(store: Path, asset: str, io_manager_key: str) -> Path:
+    """Return where the IO manager `io_manager_key` keeps `asset`; nothing needs to be there yet."""
+    return store / f"{asset}{EXTENSIONS[io_manager_key]}"
+
+
+def scratch_path(store: Path, purpose: str) -> Path:
+    """Return the folder below the store for unfinished work of one purpose, such as interrupted training."""
+    return store / ".unfinished" / purpose
+
+
+@contextmanager
+def building_folder(store: Path, asset: str) -> Iterator[Path]:
+    """Yield a path to build the folder of `asset` at, on the store's own disk, so that storing it is one rename.
+
+    On an error what was built is removed; what a killed run has left is removed by the first one a day later.
+
+    Raises:
+        StorageError: it cannot be written there (disk full, no permission, read-only).
+    """
+    below = store / _BUILDING
+    folder = below / f"{asset}.{uuid.uuid4().hex[:8]}"
+    with explained(store / asset):
+        below.mkdir(parents=True, exist_ok=True)
+        for left in below.iterdir():
+            if time.time() - left.stat().st_mtime > STALE_S:
+                shutil.rmtree(left, ignore_errors=True)
+        try:
+            yield folder
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+def is_built_beside(folder: Path, stored: Path) -> bool:
+    """Return whether `folder` was built in the `building_folder` of the store that keeps `stored`."""
+    return folder.parent.name == _BUILDING and folder.parent.parent == stored.parent
+
+
+def how_to_store(asset: str, path: Path) -> str:
+    """Return a message for a person: `asset` is not at `path` yet, and the command that puts it there."""
+    return (
+        f"{asset} has not been stored yet (looked for {path}). "
+        f"Materialize it first: dagster asset materialize -m derma_assets.definitions --select '*{asset}'"
+    )
