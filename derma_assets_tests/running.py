@@ -4,7 +4,10 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -43,6 +46,24 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
+
+
+@contextmanager
+def served(*words: str, env: Mapping[str, str], address: str) -> Iterator[str]:
+    """Run a server of the environment meanwhile, and yield `address` once something answers there."""
+    server = subprocess.Popen([str(BIN / words[0]), *words[1:]], cwd=ROOT, env=dict(env), stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(address, timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.5)
+        yield address
+    finally:
+        # Not terminate: a test before may have left SIGTERM ignored in this process, which children inherit.
+        server.kill()
+        server.wait(timeout=30)
 
 
 def said(run: subprocess.CompletedProcess[str]) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from derma_assets.errors import InputError
+from derma_assets.storage.atomic import copy_folder
 from derma_assets.tensorflow_runtime import import_keras, import_tensorflow, import_tensorflowjs, without_native_noise
 
 if TYPE_CHECKING:
@@ -124,20 +125,27 @@ def export_variants(folded: "keras.Model", folder: Path) -> None:
 
     Each holds `model.json` and its weights in shards of 4 MB at most: input `picture`, outputs `logits` and `cams`.
     What is in `folder` is replaced. Equal models give equal bytes.
+
+    Raises:
+        OSError: `folder` cannot be written, for example because the disk is full.
     """
     import_tensorflow()
     convert = import_tensorflowjs().converters.convert_tf_saved_model
     shutil.rmtree(folder, ignore_errors=True)
-    with tempfile.TemporaryDirectory() as scratch, without_native_noise():
-        folded.export(scratch, verbose=False)
-        for variant, quantised in _QUANTISED.items():
-            convert(
-                scratch,
-                str(folder / variant),
-                quantization_dtype_map=quantised,
-                use_structured_outputs_names=True,
-            )
-            _sort_keys(folder / variant / "model.json")
+    # Converted elsewhere and copied: TensorFlow's own file layer does not say in an OSError why it cannot write.
+    with tempfile.TemporaryDirectory() as scratch:
+        exported, converted = Path(scratch) / "exported", Path(scratch) / "converted"
+        with without_native_noise():
+            folded.export(exported, verbose=False)
+            for variant, quantised in _QUANTISED.items():
+                convert(
+                    str(exported),
+                    str(converted / variant),
+                    quantization_dtype_map=quantised,
+                    use_structured_outputs_names=True,
+                )
+                _sort_keys(converted / variant / "model.json")
+        copy_folder(converted, folder)
 
 
 def _sort_keys(document: Path) -> None:

@@ -9,6 +9,7 @@
 """
 
 import json
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,13 +48,13 @@ class StoreIOManager(dg.UPathIOManager):
     def make_directory(self, path: UPath) -> None:
         """Leave it to `replacing`, which explains why a folder cannot be made."""
 
+    @abstractmethod
     def write(self, obj: Any, path: Path) -> None:
         """Write `obj` to the new file or folder `path`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, path: Path) -> Any:
         """Read the file or folder `path`."""
-        raise NotImplementedError
 
 
 class TableIOManager(StoreIOManager):

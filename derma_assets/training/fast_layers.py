@@ -2,7 +2,7 @@
 
 TensorFlow's CPU gradients of 1 x 1 convolutions and of depthwise convolutions are slow. A 1 x 1 convolution is a
 matrix product, and the gradient of a depthwise convolution is nine shifted products and one more depthwise
-convolution, which the CPU runs fast. Both are exact; a GPU has its own fast kernels and keeps Keras's layers.
+convolution, which the CPU runs fast. Both are exact.
 """
 
 from typing import Any
@@ -70,7 +70,11 @@ def fast_twin(model: Any, batch_norm_momentum: float) -> Any:
         config = layer.get_config()
         if not layer.trainable or isinstance(layer, keras.layers.InputLayer):
             return layer.__class__.from_config(config)
-        if type(layer) is keras.layers.Conv2D and layer.kernel_size == (1, 1) and not layer.use_bias:
+        if (
+            type(layer) is keras.layers.Conv2D
+            and (layer.kernel_size, layer.strides) == ((1, 1), (1, 1))
+            and not layer.use_bias
+        ):
             return Pointwise.from_config(config)
         if (
             type(layer) is keras.layers.DepthwiseConv2D

@@ -1,9 +1,6 @@
 """The bundle of a finished run, served as `make app` serves it and used in a real browser."""
 
 import json
-import subprocess
-import time
-import urllib.request
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,27 +13,15 @@ from derma_assets.diagnoses import CODES
 from derma_assets.settings import settings
 from derma_assets.training.predictions import LOGIT_COLUMNS
 from derma_assets_tests.end_to_end.conftest import SampleRun
-from derma_assets_tests.running import BIN, ROOT, free_port
+from derma_assets_tests.running import free_port, served
 
 
 @pytest.fixture
 def app(sample_run: SampleRun) -> Iterator[str]:
-    port = free_port()
-    words = [str(BIN / "python"), "-m", "derma_assets.browser.serve", "--port", str(port)]
-    server = subprocess.Popen(words, cwd=ROOT, env=sample_run.env, stdout=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}/"
-    try:
-        for _ in range(60):
-            try:
-                urllib.request.urlopen(address, timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.5)
+    port = str(free_port())
+    words = ("python", "-m", "derma_assets.browser.serve", "--port", port)
+    with served(*words, env=sample_run.env, address=f"http://127.0.0.1:{port}/") as address:
         yield address
-    finally:
-        # Not terminate: a test before this one may have left SIGTERM ignored in this process, which children inherit.
-        server.kill()
-        server.wait(timeout=30)
 
 
 def test_a_generated_picture_is_classified_as_keras_does(sample_run: SampleRun, app: str) -> None:

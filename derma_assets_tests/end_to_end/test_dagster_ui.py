@@ -1,40 +1,60 @@
 """The graph as Dagster's own tools see it: the UI in a real browser, `dg`, and the workspace file."""
 
-import subprocess
-import time
+import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import pytest
 
 from derma_assets.browser.chromium import ADVICE, find_browser, launched
 from derma_assets.settings import settings
 from derma_assets_tests.end_to_end.conftest import SampleRun
-from derma_assets_tests.running import BIN, ROOT, command, environment, free_port, said
+from derma_assets_tests.running import command, environment, free_port, said, served
+
+
+@contextmanager
+def webserver(env: Mapping[str, str]) -> Iterator[str]:
+    """Run the Dagster UI on an instance and yield its address."""
+    port = str(free_port())
+    words = ("dagster-webserver", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", port)
+    address = f"http://127.0.0.1:{port}"
+    with served(*words, env=env, address=f"{address}/server_info"):
+        yield address
 
 
 @pytest.fixture
 def ui(sample_run: SampleRun) -> Iterator[str]:
-    port = free_port()
-    server = subprocess.Popen(
-        [str(BIN / "dagster-webserver"), "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)],
-        cwd=ROOT,
-        env=sample_run.env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"{address}/server_info", timeout=5).close()
-                break
-            except OSError:
-                time.sleep(1)
+    with webserver(sample_run.env) as address:
         yield address
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
+
+
+def stale_assets(address: str) -> set[str]:
+    """Return the assets that the UI at `address` shows as stale: their code or what they are made from has changed."""
+    query = {"query": "{ assetNodes { assetKey { path } staleStatus } }"}
+    request = urllib.request.Request(
+        f"{address}/graphql", json.dumps(query).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=120) as answer:
+        nodes = json.load(answer)["data"]["assetNodes"]
+    assert {node["staleStatus"] for node in nodes} <= {"FRESH", "STALE"}, nodes
+    return {node["assetKey"]["path"][-1] for node in nodes if node["staleStatus"] == "STALE"}
+
+
+def test_nothing_is_stale_after_a_run(ui: str) -> None:
+    assert stale_assets(ui) == set()
+
+
+def test_a_changed_setting_makes_what_depends_on_it_stale(sample_run: SampleRun) -> None:
+    below_thresholds = {"operating_points", "overall_metrics", "tfjs_bundle"}
+    with webserver(sample_run.env | {"DERMA_REFERRAL_SENSITIVITY": "0.9"}) as address:
+        stale = stale_assets(address)
+    assert "operating_points" in stale
+    assert stale <= below_thresholds
+    with webserver(sample_run.env | {"DERMA_IMAGE_SIZE": "64"}) as address:
+        stale = stale_assets(address)
+    assert "image_arrays" in stale
+    assert stale.isdisjoint({"raw_metadata", "raw_images", "grouped_splits", "leakage_audit", "web_app"})
 
 
 def test_the_ui_shows_the_lineage_and_the_figures_of_the_last_run(ui: str) -> None:
