@@ -31,10 +31,10 @@ def browser_parity(  # type: ignore[no-untyped-def]
 ) -> dg.AssetCheckResult:
     """The page in real Chromium computes what Keras computes, from the picture file to the logits.
 
-    On test pictures: logits of the float32 variant within 1e-4, quantised variants with the same first diagnosis
-    nearly always; activation maps average to the logits; the bundle's files are as its manifest says. On generated
-    picture files: the page's tensor equals Python's, bit for bit from PNG, reported from JPEG. Without a
-    browser nothing is known: a warning, and such a bundle can be looked at but not released.
+    On test pictures: logits of the float32 variant within 1e-4, the bundle's own variant with the same first diagnosis
+    nearly always, the others reported; activation maps average to the logits; the bundle's files are as its manifest
+    says. On generated picture files: the page's tensor equals Python's, bit for bit from PNG, reported from JPEG.
+    Without a browser nothing is known: a warning, and such a bundle can be looked at but not released.
     """
     try:
         browser = find_browser(settings().browser)
