@@ -1,17 +1,26 @@
 """Assets of the stage `calibration`. Everything here is chosen on validation; test is not looked at."""
 
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
-from derma_assets.calibration.figures import likelihood_figure, reliability_figure, roc_figure
+from derma_assets.calibration.familiarity import LAYER, fit_familiarity
+from derma_assets.calibration.figures import likelihood_figure, measures_figure, reliability_figure, roc_figure
+from derma_assets.calibration.input_guard import guard_with_limits, reasons_table, write_guard
 from derma_assets.calibration.labelled_logits import labelled_logits
 from derma_assets.calibration.summary import choose_operating_points, reliability_table, scored, temperature_document
+from derma_assets.calibration.views import calibrate_views, views_document
+from derma_assets.dataset.figures import arrays_figure
+from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.settings import settings
-from derma_assets.splits.grouped_splits import VALIDATION
+from derma_assets.splits.grouped_splits import TRAIN, VALIDATION
 from derma_assets.stage import stage_asset
-from derma_assets.storage.fingerprint import fingerprint_json
+from derma_assets.storage.fingerprint import fingerprint_folder, fingerprint_json
+from derma_assets.storage.paths import building_folder
+from derma_assets.training.labelled_pictures import labelled_pictures
+from derma_assets.training.predictor import feature_extractor
 from derma_assets.ui_metadata import figure, note, table_preview
 
 
@@ -71,4 +80,69 @@ def operating_points(predictions: pd.DataFrame, calibrated_temperature: dict[str
             "note": note(),
         },
         data_version=dg.DataVersion(fingerprint_json(document)),
+    )
+
+
+@stage_asset(
+    "calibration",
+    kinds={"numpy"},
+    io_manager_key="document",
+    code_version="1",
+    reads_settings=["melanoma_specificity", "referral_sensitivity"],
+)
+def view_calibration(view_predictions: pd.DataFrame) -> dg.MaterializeResult:
+    """Temperature and thresholds for each number of flips and turns that the app may average, one view first.
+
+    A number that gains too little accuracy and melanoma ROC-AUC on validation over the last smaller one kept, or loses
+    either, is left out: it would only take time. The app averages the largest number that its device manages within
+    the time budget. `view_metrics` has the gain on test, with intervals.
+    """
+    chosen = settings()
+    document = views_document(
+        calibrate_views(view_predictions, chosen.melanoma_specificity, chosen.referral_sensitivity)
+    )
+    considered = pd.DataFrame(document["considered"]).drop(columns="operating_points")
+    return dg.MaterializeResult(
+        value=document,
+        metadata={
+            "most_views": int(document["views"][-1]["count"]),
+            "considered": table_preview(considered, decimals=4),
+            "note": note(),
+        },
+        data_version=dg.DataVersion(fingerprint_json(document)),
+    )
+
+
+@stage_asset("calibration", kinds={"scikitlearn", "numpy"}, io_manager_key="folder", code_version="1")
+def input_guard(trained_model: Any, image_arrays: Path, grouped_splits: pd.DataFrame) -> dg.MaterializeResult:
+    """What keeps the app from judging pictures that the model was not made for: four measures, and limits on each.
+
+    Light, focus and lesion contrast are measured on the pixels; unfamiliarity is the distance of the model's features
+    from those of the training pictures. The limits together refuse less than 1 % of validation. Look at the refused
+    pictures: they should be ones that a person would take again. `refusal_rates` has what is refused on test.
+    """
+    arrays = ImageArrays.open(image_arrays)
+    train, validation = (
+        labelled_pictures(arrays, grouped_splits[grouped_splits["split"] == side]).rows for side in (TRAIN, VALIDATION)
+    )
+    features_of = feature_extractor(trained_model, LAYER)
+    familiarity = fit_familiarity(features_of(arrays.pixels, train, "train"), LAYER)
+    pictures = arrays.pixels[validation]
+    guard, values = guard_with_limits(familiarity, pictures, features_of(pictures, what="validation"))
+    refused = guard.refusals(values)
+    with building_folder(settings().store, "input_guard") as folder:
+        write_guard(folder, guard)
+    return dg.MaterializeResult(
+        value=folder,
+        metadata={
+            "validation_pictures": len(pictures),
+            "refused_of_validation": float((refused != "").mean()),
+            "limits": table_preview(pd.DataFrame(guard.document()["measures"])),
+            "reasons": table_preview(reasons_table(refused)),
+            "measures": figure(measures_figure(values, guard)),
+            "refused": figure(arrays_figure(pictures[refused != ""])) if (refused != "").any() else "none",
+            "components": len(familiarity.components),
+            "note": note(),
+        },
+        data_version=dg.DataVersion(fingerprint_folder(folder)),
     )

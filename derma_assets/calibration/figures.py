@@ -1,10 +1,13 @@
-"""Figures of the calibration: likelihood against temperature, reliability, ROC curves with the chosen point."""
+"""Figures of the calibration: likelihood, reliability, ROC curves with the chosen point, limits on pictures."""
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
+from derma_assets.calibration.input_guard import InputGuard
 from derma_assets.calibration.operating_points import OperatingPoint
 from derma_assets.calibration.reliability import nll
 from derma_assets.calibration.temperature import softmax
@@ -83,4 +86,29 @@ def roc_figure(curves: dict[str, tuple[np.ndarray, np.ndarray, OperatingPoint]])
         )
         axes.set(xlabel="1 - specificity", ylabel="sensitivity", title=f"{name}, validation", aspect="equal")
         axes.legend(loc="lower right", frameon=False, fontsize=8)
+    return drawing
+
+
+def measures_figure(values: Mapping[str, np.ndarray], guard: InputGuard) -> Figure:
+    """Draw how each measure is distributed, with the limits beyond which pictures are refused.
+
+    Args:
+        values: (n,) numbers by name of measure.
+        guard: The limits are drawn as lines.
+    """
+    drawing = Figure(figsize=(3.2 * len(guard.measures), 2.8), layout="constrained")
+    for axes, measure in zip(drawing.subplots(1, len(guard.measures), squeeze=False)[0], guard.measures, strict=True):
+        of_name = values[measure.name]
+        if measure.name == "brightness":
+            axes.hist(of_name, bins=40, color="#56B4E9")
+        else:
+            # The others are ratios rather than differences: twice as sharp is twice as sharp everywhere.
+            positive = of_name[of_name > 0]
+            axes.hist(positive, bins=np.geomspace(positive.min(), positive.max() * 1.001, 40), color="#56B4E9")
+            axes.set_xscale("log")
+        for limit in (measure.low, measure.high):
+            if limit is not None:
+                axes.axvline(limit, color="#D55E00")
+        axes.set(title=measure.name, yticks=[])
+    drawing.supxlabel("pictures of validation; outside the lines they are refused", fontsize=8)
     return drawing

@@ -1,19 +1,39 @@
 """Assets of the stage `evaluation`: everything on test, which nothing was chosen on."""
 
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
 from derma_assets.calibration.figures import reliability_figure
+from derma_assets.calibration.input_guard import read_guard
 from derma_assets.calibration.labelled_logits import labelled_logits
+from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.evaluation import tables
-from derma_assets.evaluation.figures import confusion_figure, per_class_figure
-from derma_assets.evaluation.report import overall_markdown, per_class_markdown
+from derma_assets.evaluation.figures import (
+    confusion_figure,
+    per_class_figure,
+    refusals_figure,
+    subgroup_figure,
+    view_figure,
+)
+from derma_assets.evaluation.refusals import judge_kinds, refusal_table
+from derma_assets.evaluation.report import (
+    overall_markdown,
+    per_class_markdown,
+    refusals_markdown,
+    subgroups_markdown,
+    views_markdown,
+)
+from derma_assets.evaluation.subgroups import subgroup_table, subgroups_of
+from derma_assets.evaluation.views import GAINS, view_table
 from derma_assets.settings import settings
 from derma_assets.splits.grouped_splits import TEST
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_table
+from derma_assets.training.labelled_pictures import labelled_pictures
+from derma_assets.training.predictor import feature_extractor
 from derma_assets.ui_metadata import figure, note, table_preview
 
 
@@ -130,6 +150,105 @@ def reliability(predictions: pd.DataFrame, calibrated_temperature: dict[str, Any
             **{f"ece_{name}": gap for name, gap in tables.calibration_gaps(table).items()},
             "diagram": figure(reliability_figure(table)),
             "table": table_preview(table, rows=len(table)),
+            "note": note(),
+        },
+        data_version=dg.DataVersion(fingerprint_table(table)),
+    )
+
+
+@stage_asset(
+    "evaluation",
+    kinds={"numpy"},
+    io_manager_key="table",
+    code_version="1",
+    reads_settings=["bootstrap_resamples", "seed"],
+)
+def subgroup_metrics(
+    predictions: pd.DataFrame,
+    calibrated_temperature: dict[str, Any],
+    operating_points: dict[str, Any],
+    raw_metadata: pd.DataFrame,
+) -> dg.MaterializeResult:
+    """How the model does on test by sex, age, place on the body, and how the diagnosis was confirmed.
+
+    With 95 % intervals over lesions; places with fewer than ten lesions are joined as `other`. Look for a group whose
+    interval lies below the others'. Diagnoses are mixed differently in each group, which alone makes accuracy differ:
+    what was followed up is nearly always a nevus. An empty value means that there was nothing to measure it on.
+    """
+    chosen = settings()
+    on_test = predictions[predictions["split"] == TEST]
+    table = subgroup_table(
+        labelled_logits(predictions, TEST),
+        subgroups_of(on_test, raw_metadata),
+        calibrated_temperature["temperature"],
+        operating_points,
+        chosen.bootstrap_resamples,
+        chosen.seed,
+    )
+    return dg.MaterializeResult(
+        value=table,
+        metadata={
+            "groups": len(table.drop_duplicates(["attribute", "group"])),
+            "lowest_accuracy": float(table.loc[table["metric"] == "accuracy", "value"].min()),
+            "figure": figure(subgroup_figure(table)),
+            "table": dg.MetadataValue.md(subgroups_markdown(table)),
+            "note": note(),
+        },
+        data_version=dg.DataVersion(fingerprint_table(table)),
+    )
+
+
+@stage_asset(
+    "evaluation",
+    kinds={"numpy"},
+    io_manager_key="table",
+    code_version="1",
+    reads_settings=["bootstrap_resamples", "seed"],
+)
+def view_metrics(view_predictions: pd.DataFrame, view_calibration: dict[str, Any]) -> dg.MaterializeResult:
+    """What averaging over flips and turns of a picture gains on test, for each number of them.
+
+    Each number has its own temperature and thresholds from validation. Read the gains over one view: both are of the
+    same pictures, so their intervals say whether it helps; those of the metrics themselves are wider.
+    """
+    chosen = settings()
+    table = view_table(view_predictions, view_calibration["considered"], TEST, chosen.bootstrap_resamples, chosen.seed)
+    most = table[table["count"] == table["count"].max()].set_index("metric")["value"]
+    return dg.MaterializeResult(
+        value=table,
+        metadata={
+            **{f"{metric}_gain": float(most[f"{metric}_gain"]) for metric in GAINS},
+            "gains": figure(view_figure(table, GAINS)),
+            "table": dg.MetadataValue.md(views_markdown(table)),
+            "note": note(),
+        },
+        data_version=dg.DataVersion(fingerprint_table(table)),
+    )
+
+
+@stage_asset(
+    "evaluation", kinds={"scikitimage", "numpy"}, io_manager_key="table", code_version="1", reads_settings=["seed"]
+)
+def refusal_rates(
+    input_guard: Path, trained_model: Any, image_arrays: Path, grouped_splits: pd.DataFrame
+) -> dg.MaterializeResult:
+    """How many good test pictures are refused, how many bad ones of eight kinds, and for which reason.
+
+    Of `good` as few as possible, of the others as many. The bad ones are made of the test pictures (blurred, dark,
+    bright, bare skin) or show something else (noise, text, landscapes, a cat); none was seen when the limits were
+    chosen. Look at the examples: is what was accepted fit to be judged?
+    """
+    arrays, guard = ImageArrays.open(image_arrays), read_guard(input_guard)
+    test = labelled_pictures(arrays, grouped_splits[grouped_splits["split"] == TEST])
+    features_of = feature_extractor(trained_model, guard.familiarity.layer)
+    judged = list(judge_kinds(guard, features_of, arrays.pixels[test.rows], settings().seed))
+    table = refusal_table(judged, lesions=test.pictures["lesion_id"].nunique())
+    return dg.MaterializeResult(
+        value=table,
+        metadata={
+            **{f"{row['kind']}_refused": float(row["share"]) for _, row in table.iterrows()},
+            "examples": figure(refusals_figure(judged)),
+            "table": dg.MetadataValue.md(refusals_markdown(table)),
             "note": note(),
         },
         data_version=dg.DataVersion(fingerprint_table(table)),

@@ -1,10 +1,13 @@
-"""Figures of the evaluation: the confusion matrix and the metrics of each diagnosis with their intervals."""
+"""Figures of the evaluation: the confusion matrix, metrics with their intervals, and what was refused."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from derma_assets.diagnoses import CODES, DIAGNOSES
+from derma_assets.evaluation.refusals import EXAMPLES, Judged
 
 
 def confusion_figure(counts: pd.DataFrame) -> Figure:
@@ -49,4 +52,72 @@ def per_class_figure(table: pd.DataFrame, shown: tuple[str, ...] = ("recall", "f
             fontsize=8,
         )
     drawing.supxlabel("diagnosis and number of pictures; lines are 95 % intervals over lesions", fontsize=8)
+    return drawing
+
+
+def subgroup_figure(table: pd.DataFrame) -> Figure:
+    """Draw each metric of the subgroups as points with their 95 % intervals, one panel a metric.
+
+    Args:
+        table: As `subgroups.subgroup_table` returns it.
+    """
+    shown = table["metric"].unique()
+    groups = table.drop_duplicates(["attribute", "group"])
+    names = [f"{row['attribute']}: {row['group']} ({row['lesions']})" for _, row in groups.iterrows()]
+    drawing = Figure(figsize=(2.6 * len(shown) + 2, 0.22 * len(names) + 1), layout="constrained")
+    panels = drawing.subplots(1, len(shown), squeeze=False, sharey=True)[0]
+    for axes, metric in zip(panels, shown, strict=True):
+        rows = table[table["metric"] == metric]
+        axes.hlines(range(len(rows)), rows["low"], rows["high"], color="#56B4E9", linewidth=2)
+        axes.plot(rows["value"], range(len(rows)), "o", color="#D55E00", markersize=4)
+        axes.set(xlim=(-0.02, 1.02), title=metric)
+        axes.grid(axis="x", color="#DDDDDD")
+    panels[0].set_yticks(range(len(names)), names, fontsize=7)
+    panels[0].invert_yaxis()
+    drawing.supxlabel("in brackets the number of lesions; lines are 95 % intervals over lesions", fontsize=8)
+    return drawing
+
+
+def view_figure(table: pd.DataFrame, shown: tuple[str, ...]) -> Figure:
+    """Draw what averaging over more views gains over one view, with 95 % intervals, one panel a metric.
+
+    Args:
+        table: As `views.view_table` returns it.
+        shown: Metrics with a gain in the table.
+    """
+    drawing = Figure(figsize=(3.2 * len(shown), 2.8), layout="constrained")
+    for axes, metric in zip(drawing.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
+        rows = table[table["metric"] == f"{metric}_gain"]
+        counts = rows["count"].astype(str)
+        axes.axhline(0, color="grey", linestyle=":")
+        axes.vlines(counts, rows["low"], rows["high"], color="#56B4E9", linewidth=2)
+        axes.plot(counts, rows["value"], "o", color="#D55E00")
+        axes.set(title=f"gain in {metric}", xlabel="views")
+    return drawing
+
+
+def refusals_figure(judged: Sequence[Judged]) -> Figure:
+    """Draw the first pictures of each kind, one kind a row, with the reason above each that was refused.
+
+    Args:
+        judged: As `refusals.judge_kinds` yields them.
+    """
+    side = judged[0].examples.shape[1]
+    gap = side // 4
+    cell = side + gap
+    sheet = np.full((len(judged) * cell, EXAMPLES * cell, 3), 255, np.uint8)
+    drawing = Figure(figsize=(1.1 * EXAMPLES, 1.1 * len(judged)), layout="constrained")
+    # One picture on one pair of axes: ninety pairs take Matplotlib seconds to draw.
+    axes = drawing.subplots()
+    for row, one in enumerate(judged):
+        for column, (picture, reason) in enumerate(zip(one.examples, one.reasons, strict=False)):
+            top, left = row * cell + gap, column * cell
+            sheet[top : top + side, left : left + side] = picture
+            colour = "black" if reason else "#0072B2"
+            axes.text(left + side / 2, top - gap / 4, reason or "accepted", ha="center", fontsize=7, color=colour)
+    axes.imshow(sheet)
+    axes.set_yticks([row * cell + gap + side / 2 for row in range(len(judged))], [one.kind for one in judged])
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
     return drawing

@@ -1,11 +1,14 @@
 """The metric tables as Markdown. `python -m derma_assets.evaluation.report` prints those stored last."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
+from derma_assets.calibration.input_guard import REASONS
 from derma_assets.errors import InputError, UserError
+from derma_assets.evaluation.subgroups import SUBGROUP_METRICS
 from derma_assets.evaluation.tables import PER_CLASS_METRICS
 from derma_assets.storage.paths import how_to_store, stored_path
 
@@ -39,6 +42,22 @@ LABELS = {
     "f1": "F1",
     "roc_auc": "ROC-AUC",
     "pr_auc": "PR-AUC",
+    "accuracy_gain": "Gain in accuracy over one view",
+    "balanced_accuracy_gain": "Gain in balanced accuracy over one view",
+    "melanoma_roc_auc_gain": "Gain in melanoma ROC-AUC over one view",
+}
+
+# What the kinds of pictures and the reasons for refusing them are called.
+KIND_LABELS = {
+    "good": "Good pictures",
+    "blurred": "Out of focus",
+    "dark": "Too dark",
+    "bright": "Overexposed",
+    "noise": "Noise",
+    "text": "Text and screens",
+    "landscape": "Landscapes and things",
+    "cat": "A cat",
+    "bare_skin": "Skin without a lesion",
 }
 
 
@@ -89,6 +108,63 @@ def per_class_markdown(per_class: pd.DataFrame) -> str:
     return _markdown(pd.DataFrame(rows), right=("pictures", "lesions"))
 
 
+def refusals_markdown(refusals: pd.DataFrame) -> str:
+    """Return as Markdown how many pictures of each kind were refused, and why; see `refusals.refusal_table`."""
+    rows = [
+        {
+            "pictures": KIND_LABELS[row["kind"]],
+            "number": str(row["pictures"]),
+            "refused": _percent(row["share"]),
+            "95 % interval": f"{_percent(row['low'])} to {_percent(row['high'])}",
+            "because": ", ".join(
+                f"{reason.replace('_', ' ')} {row[reason]}"
+                for reason in sorted(REASONS, key=lambda reason: -row[reason])
+                if row[reason]
+            ),
+        }
+        for _, row in refusals.iterrows()
+    ]
+    return _markdown(pd.DataFrame(rows), right=("number", "refused"))
+
+
+def views_markdown(views: pd.DataFrame) -> str:
+    """Return the metrics by number of views as Markdown, one row a metric, one column a number of views."""
+    cells = {
+        (row["metric"], row["count"]): " ".join(_numbers(row)) if not pd.isna(row["value"]) else ""
+        for _, row in views.iterrows()
+    }
+    counts = sorted(views["count"].unique())
+    rows = [
+        {
+            "metric": LABELS[metric],
+            **{f"{count} view{'s' if count > 1 else ''}": cells.get((metric, count), "") for count in counts},
+        }
+        for metric in views["metric"].unique()
+    ]
+    return _markdown(pd.DataFrame(rows), right=())
+
+
+def subgroups_markdown(subgroups: pd.DataFrame) -> str:
+    """Return the metrics of each subgroup as Markdown, one row a group, one column a metric."""
+    rows = []
+    for _, of_group in subgroups.groupby(["attribute", "group"], sort=False):
+        of = {row["metric"]: " ".join(_numbers(row)) for _, row in of_group.iterrows()}
+        first = of_group.iloc[0]
+        rows.append(
+            {
+                "group": f"{first['attribute']}: {first['group'].replace('_', ' ')}",
+                "pictures": first["images"],
+                "lesions": first["lesions"],
+                **{LABELS[metric].removesuffix(" at the operating point"): of[metric] for metric in SUBGROUP_METRICS},
+            }
+        )
+    return _markdown(pd.DataFrame(rows), right=("pictures", "lesions"))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
 def _numbers(row: pd.Series) -> tuple[str, str]:
     return _three(row["value"]), f"({_three(row['low'])} to {_three(row['high'])})"
 
@@ -104,10 +180,10 @@ def _markdown(table: pd.DataFrame, right: tuple[str, ...]) -> str:
 
 
 def stored_report(store: Path, note: str) -> str:
-    """Return the report on the tables stored below `store`.
+    """Return the report on the tables stored below `store`; of the sections below the metrics, those that are there.
 
     Raises:
-        InputError: they have not been stored yet.
+        InputError: the metrics have not been stored yet.
     """
     tables = {}
     for asset in ("overall_metrics", "per_class_metrics"):
@@ -115,7 +191,19 @@ def stored_report(store: Path, note: str) -> str:
         if not path.exists():
             raise InputError(how_to_store(asset, path))
         tables[asset] = pd.read_parquet(path)
-    return metrics_markdown(tables["overall_metrics"], tables["per_class_metrics"], note)
+    report = metrics_markdown(tables["overall_metrics"], tables["per_class_metrics"], note)
+    for asset, (title, markdown) in _SECTIONS.items():
+        path = stored_path(store, asset, "table")
+        if path.exists():
+            report += f"\n## {title}\n\n{markdown(pd.read_parquet(path))}\n"
+    return report
+
+
+_SECTIONS: dict[str, tuple[str, Callable[[pd.DataFrame], str]]] = {
+    "subgroup_metrics": ("By patient, place and confirmation", subgroups_markdown),
+    "view_metrics": ("Averaged over flips and turns", views_markdown),
+    "refusal_rates": ("Pictures refused", refusals_markdown),
+}
 
 
 def main() -> int:

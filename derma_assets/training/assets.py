@@ -15,11 +15,12 @@ from derma_assets.stage import OWNERS, clear_failure, settings_version, stage_as
 from derma_assets.storage.fingerprint import fingerprint_arrays, fingerprint_table
 from derma_assets.storage.paths import scratch_path
 from derma_assets.training.curves import kept_epoch, training_curves
-from derma_assets.training.fit import predict_logits
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.training.predictions import predictions_table
+from derma_assets.training.predictor import Predictor
 from derma_assets.training.recipe import RECIPES
 from derma_assets.training.train import TRAINING_VERSION, BackboneChoice, train_classifier
+from derma_assets.training.views import changed_calls, view_predictions_table
 from derma_assets.ui_metadata import figure, note, table_preview
 
 _VERSION = settings_version(
@@ -131,7 +132,7 @@ def predictions(trained_model: Any, image_arrays: Path, grouped_splits: pd.DataF
     """
     arrays = ImageArrays.open(image_arrays)
     held_out = labelled_pictures(arrays, grouped_splits[grouped_splits["split"] != TRAIN])
-    logits = predict_logits(trained_model, arrays.pixels, held_out.rows)
+    logits = Predictor(trained_model)(arrays.pixels, held_out.rows)
     table = predictions_table(held_out.pictures, logits)
     return dg.MaterializeResult(
         value=table,
@@ -139,6 +140,29 @@ def predictions(trained_model: Any, image_arrays: Path, grouped_splits: pd.DataF
         metadata={
             "validation_pictures": int((table["split"] == VALIDATION).sum()),
             "test_pictures": int((table["split"] == TEST).sum()),
+            "preview": table_preview(table),
+            "note": note(),
+        },
+    )
+
+
+@stage_asset("training", kinds={"keras", "pandas"}, io_manager_key="table", code_version="1")
+def view_predictions(trained_model: Any, image_arrays: Path, predictions: pd.DataFrame) -> dg.MaterializeResult:
+    """Logits of every validation and test picture, averaged over its first 1, 2, 4 and 8 flips and turns.
+
+    A row for each picture and number of `views`; those of one view are `predictions`. How often the first diagnosis
+    changes is what there is to gain or to lose; `view_metrics` says which.
+    """
+    arrays = ImageArrays.open(image_arrays)
+    pictures = arrays.pixels[arrays.rows(predictions["image_id"].tolist())]
+    table = view_predictions_table(trained_model, pictures, predictions)
+    return dg.MaterializeResult(
+        value=table,
+        data_version=dg.DataVersion(fingerprint_table(table)),
+        metadata={
+            "pictures": len(pictures),
+            "views": int(table["views"].max()),
+            **{f"changed_by_{count}_views": share for count, share in changed_calls(table).items()},
             "preview": table_preview(table),
             "note": note(),
         },

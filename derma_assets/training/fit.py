@@ -88,18 +88,6 @@ def kept_epoch_marked(history: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
     return history.assign(kept=[position == kept for position in range(len(history))])
 
 
-def predict_logits(model: Any, pixels: np.ndarray, rows: np.ndarray, what: str = "predicting") -> np.ndarray:
-    """Return the (n, 7) float32 logits of the pictures at `rows`, showing progress."""
-    tf = import_tensorflow()
-    forward = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
-    logits = []
-    with bar(len(rows), what) as shown:
-        for batch in prediction_batches(pixels, rows):
-            logits.append(forward(batch).numpy())
-            shown.update(len(logits[-1]))
-    return np.concatenate(logits) if logits else np.empty((0, len(CODES)), np.float32)
-
-
 def _validation_batches(pixels: np.ndarray, rows: np.ndarray, labels: np.ndarray) -> Any:
     tf = import_tensorflow()
     targets = tf.data.Dataset.from_tensor_slices(tf.one_hot(labels, len(CODES))).batch(64)

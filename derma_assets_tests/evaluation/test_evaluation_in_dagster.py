@@ -10,14 +10,16 @@ from derma_assets.errors import InputError
 from derma_assets.evaluation import assets
 from derma_assets.evaluation.report import stored_report
 from derma_assets.storage.io_managers import io_managers
-from derma_assets_tests.calibration.made_up import predictions
+from derma_assets.storage.paths import building_folder
+from derma_assets_tests.calibration.made_up import metadata, predictions, view_predictions
+from derma_assets_tests.small_study import stand_ins, upstream
 
-FOUR = ["overall_metrics", "per_class_metrics", "confusion_matrix", "reliability"]
-
-
-@dg.asset(name="predictions", io_manager_key="table")
-def made_up_predictions() -> pd.DataFrame:
-    return predictions()
+TABLES = ["overall_metrics", "per_class_metrics", "confusion_matrix", "reliability", "subgroup_metrics", "view_metrics"]
+UPSTREAM = {
+    "predictions": ("table", predictions()),
+    "view_predictions": ("table", view_predictions()),
+    "raw_metadata": ("table", metadata()),
+}
 
 
 @pytest.fixture(scope="module")
@@ -29,22 +31,23 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(store: Path) -> dg.ExecuteInProcessResult:
     return dg.materialize(
         [
-            made_up_predictions,
+            *stand_ins(UPSTREAM),
             calibration_assets.calibrated_temperature,
             calibration_assets.operating_points,
-            *(getattr(assets, name) for name in FOUR),
+            calibration_assets.view_calibration,
+            *(getattr(assets, name) for name in TABLES),
         ],
         resources=io_managers(store),
     )
 
 
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", TABLES)
 def test_the_table_is_stored_as_it_was_made(name: str, run: dg.ExecuteInProcessResult, store: Path) -> None:
     stored = pd.read_parquet(store / f"{name}.parquet")
     pd.testing.assert_frame_equal(stored, run.output_for_node(name), check_index_type=False)
 
 
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", TABLES)
 def test_metadata_carry_the_note(name: str, run: dg.ExecuteInProcessResult) -> None:
     (materialized,) = run.asset_materializations_for_node(name)
     assert DISCLAIMER in str(materialized.metadata["note"].value)
@@ -53,7 +56,7 @@ def test_metadata_carry_the_note(name: str, run: dg.ExecuteInProcessResult) -> N
 
 
 def test_numbers_and_figures_are_there_to_look_at(run: dg.ExecuteInProcessResult) -> None:
-    found = {name: run.asset_materializations_for_node(name)[0].metadata for name in FOUR}
+    found = {name: run.asset_materializations_for_node(name)[0].metadata for name in TABLES}
     assert 0 < found["overall_metrics"]["accuracy"].value <= 1
     assert found["overall_metrics"]["lesions"].value == 7 * 12
     assert "Balanced accuracy" in str(found["overall_metrics"]["table"].value)
@@ -61,6 +64,8 @@ def test_numbers_and_figures_are_there_to_look_at(run: dg.ExecuteInProcessResult
         ("per_class_metrics", "recall_and_f1"),
         ("confusion_matrix", "figure"),
         ("reliability", "diagram"),
+        ("subgroup_metrics", "figure"),
+        ("view_metrics", "gains"),
     ):
         assert "image/png" in str(found[name][key].value)
 
@@ -81,6 +86,9 @@ def test_the_stored_report_is_printed_from_the_store(run: dg.ExecuteInProcessRes
     assert DISCLAIMER in text
     accuracy = run.output_for_node("overall_metrics").set_index("metric").at["accuracy", "value"]
     assert f"{accuracy:.3f}" in text
+    assert "Gain in accuracy over one view" in text
+    assert "confirmation: follow up" in text
+    assert "Pictures refused" not in text, "that table has not been stored"
 
 
 def test_a_report_on_nothing_says_what_to_run(tmp_path: Path) -> None:
@@ -88,3 +96,19 @@ def test_a_report_on_nothing_says_what_to_run(tmp_path: Path) -> None:
         InputError, match=r"dagster asset materialize -m derma_assets.definitions --select '\*overall_metrics'"
     ):
         stored_report(tmp_path, DISCLAIMER)
+
+
+def test_refusals_are_measured_on_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = tmp_path / "store"
+    monkeypatch.setattr(calibration_assets, "building_folder", lambda _, asset: building_folder(store, asset))
+    result = dg.materialize(
+        [*upstream(tmp_path), calibration_assets.input_guard, assets.refusal_rates], resources=io_managers(store)
+    )
+    table = result.output_for_node("refusal_rates").set_index("kind")
+    assert (table["pictures"] == 21).all(), "as many of each kind as there are test pictures"
+    assert table.index[~table["bad"]].tolist() == ["good"]
+    assert table.at["dark", "share"] == table.at["blurred", "share"] == 1
+    assert table.at["good", "share"] < 0.3
+    (materialized,) = result.asset_materializations_for_node("refusal_rates")
+    assert materialized.metadata["dark_refused"].value == 1
+    assert "image/png" in str(materialized.metadata["examples"].value)

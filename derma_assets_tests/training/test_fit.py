@@ -10,8 +10,9 @@ import pytest
 from derma_assets.errors import UserError
 from derma_assets.training import fit as fit_module
 from derma_assets.training.curves import training_curves
-from derma_assets.training.fit import fit, predict_logits
+from derma_assets.training.fit import fit
 from derma_assets.training.mobilenet import build_classifier
+from derma_assets.training.predictor import Predictor
 from derma_assets.training.recipe import PAPER, SAMPLE, Recipe
 
 SMALL = SAMPLE.model_copy(update={"epochs": 4, "batch_size": 14, "dropout": 0.25, "batch_norm_momentum": 0.7})
@@ -39,7 +40,7 @@ def test_it_learns_and_keeps_the_best_epoch(tmp_path: Path) -> None:
     model, history = _fit(tmp_path / "state.npz", SMALL.model_copy(update={"epochs": 15}))
     pixels, labels = _squares()
     assert history["loss"].iloc[-1] < 0.7 * history["loss"].iloc[0]
-    accuracy = (predict_logits(model, pixels, np.arange(42, 56)).argmax(1) == labels[42:]).mean()
+    accuracy = (Predictor(model)(pixels, np.arange(42, 56)).argmax(1) == labels[42:]).mean()
     kept = history.loc[history["val_macro_f1"].idxmax()]
     assert kept["kept"]
     assert accuracy == pytest.approx(kept["val_accuracy"])
@@ -85,7 +86,7 @@ def test_a_recipe_may_keep_the_last_epoch(tmp_path: Path) -> None:
     model, history = _fit(tmp_path / "state.npz", SMALL.model_copy(update={"keep": "last"}))
     pixels, labels = _squares()
     assert history["kept"].tolist() == [False] * 3 + [True]
-    accuracy = (predict_logits(model, pixels, np.arange(42, 56)).argmax(1) == labels[42:]).mean()
+    accuracy = (Predictor(model)(pixels, np.arange(42, 56)).argmax(1) == labels[42:]).mean()
     assert accuracy == pytest.approx(history["val_accuracy"].iloc[-1])
 
 

@@ -1,0 +1,67 @@
+"""The eight flips and turns of a square picture, and the logits averaged over them.
+
+A lesion has no upright side, so all eight are as good as the first: averaging what the model says of them
+takes off some of its error (test-time augmentation: Krizhevsky, Sutskever, Hinton, NIPS 2012, section 4.1).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from derma_assets.training.predictions import LOGIT_COLUMNS
+from derma_assets.training.predictor import Predictor
+
+# Averages over the first so many views are considered.
+COUNTS: tuple[int, ...] = (1, 2, 4, 8)
+
+
+def dihedral_views(pictures: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the eight views of square pictures, without copying.
+
+    In this order, which the page repeats (browser/web/src/engine/views.ts): as they are, turned by 90, 180 and 270
+    degrees counter-clockwise, and the same four of the left-right mirror image.
+
+    Args:
+        pictures: (n, S, S, 3).
+    """
+    for upright in (pictures, pictures[:, :, ::-1]):
+        for turns in range(4):
+            yield np.rot90(upright, turns, axes=(1, 2))
+
+
+def view_predictions_table(model: Any, pictures: np.ndarray, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean logits over the first 1, 2, 4 and 8 views of each picture.
+
+    Args:
+        model: The trained classifier.
+        pictures: (n, S, S, 3) uint8.
+        predictions: One row for each of the pictures: what the model says of the first view.
+
+    Returns:
+        The columns of `predictions` and `views`, how many were averaged; n rows for each of `COUNTS`, in that order.
+    """
+    predict, views = Predictor(model), dihedral_views(pictures)
+    next(views)
+    summed = predictions[LOGIT_COLUMNS].to_numpy(dtype=np.float64)
+    parts = [predictions.assign(views=1)]
+    for number, view in enumerate(views, start=2):
+        summed = summed + predict(view, what=f"view {number} of {max(COUNTS)}")
+        if number in COUNTS:
+            mean = pd.DataFrame((summed / number).astype(np.float32), columns=LOGIT_COLUMNS, index=predictions.index)
+            parts.append(predictions.assign(**mean, views=number))
+    return pd.concat(parts, ignore_index=True)
+
+
+def changed_calls(table: pd.DataFrame) -> dict[int, float]:
+    """Return, for each number of views above one, the share of pictures whose first diagnosis is another than of one.
+
+    Args:
+        table: As `view_predictions_table` returns it.
+    """
+    calls = {
+        count: table.loc[table["views"] == count, LOGIT_COLUMNS].to_numpy().argmax(axis=1)
+        for count in table["views"].unique().tolist()
+    }
+    return {count: float((calls[count] != calls[1]).mean()) for count in calls if count > 1}
