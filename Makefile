@@ -14,7 +14,7 @@ export NODE_USE_SYSTEM_CA ?= 1
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo materialize app ui metrics test test-real browser lint format lock clean
+.PHONY: help setup home demo materialize app ui metrics test test-browser test-real browser screenshots lint format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -50,8 +50,9 @@ materialize: home ## run a part of the graph, or all of it: make materialize SEL
 metrics: setup ## print the metric tables of the last run
 	@$(BIN)/python -m derma_assets.evaluation.report
 
-app: setup ## serve the last bundle on 127.0.0.1
-	@$(BIN)/python -m derma_assets.browser.serve
+app: setup ## serve the last bundle on 127.0.0.1, or to phones in the network: make app LAN=1
+	@$(BIN)/python -m derma_assets.browser.serve $(if $(LAN),--lan) \
+		$(if $(CERTIFICATE),--certificate '$(CERTIFICATE)') $(if $(KEY),--key '$(KEY)')
 
 ui: home ## open the Dagster UI on 127.0.0.1:3000, with the runs so far
 	@$(BIN)/dagster dev -m derma_assets.definitions -h 127.0.0.1 -p 3000
@@ -60,11 +61,17 @@ browser: setup
 	@$(BIN)/python -m derma_assets.browser.install
 
 test: setup browser ## pass the tests (finds or installs a browser)
-	@$(BIN)/python -m pytest -q --ignore=derma_assets_tests/real_data
+	@$(BIN)/python -m pytest -q -m 'not browser' --ignore=derma_assets_tests/real_data
+
+test-browser: setup browser ## use the app in a real browser: every screen, offline, updates, picture formats
+	@$(BIN)/python -m pytest -q -m browser --ignore=derma_assets_tests/real_data
 
 test-real: setup browser ## run the graph on a few hundred real lesions: make test-real DERMA_HAM10000_DIR=<folder>
 	@test -n "$(DERMA_HAM10000_DIR)" || { echo "say where HAM10000 is: make test-real DERMA_HAM10000_DIR=<folder>"; exit 1; }
 	@DERMA_HAM10000_DIR="$(abspath $(DERMA_HAM10000_DIR))" $(BIN)/python -m pytest -q derma_assets_tests/real_data
+
+screenshots: setup browser ## take the pictures in docs/app anew, from the demo's bundle
+	@DERMA_DATASET=sample $(BIN)/python -m derma_assets.browser.screenshots docs/app
 
 lint: setup ## check style and types
 	@$(BIN)/ruff check derma_assets derma_assets_tests

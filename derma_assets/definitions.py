@@ -6,6 +6,7 @@ from derma_assets.automation import jobs, schedules
 from derma_assets.automation.console import console_logger
 from derma_assets.browser import assets as browser_assets
 from derma_assets.browser import checks as browser_checks
+from derma_assets.browser import latency_asset
 from derma_assets.calibration import assets as calibration_assets
 from derma_assets.calibration import checks as calibration_checks
 from derma_assets.dataset import assets as dataset_assets
@@ -29,6 +30,7 @@ defs = dg.Definitions(
             calibration_assets,
             evaluation_assets,
             browser_assets,
+            latency_asset,
         ]
     ),
     asset_checks=dg.load_asset_checks_from_modules(

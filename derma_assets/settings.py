@@ -22,6 +22,7 @@ DATASET_DEFAULTS: dict[str, dict[str, Any]] = {
         "recipe": "sample",
         "validation_fraction": 0.2,
         "test_fraction": 0.2,
+        "latency_runs": 5,
     },
     "ham10000": {
         "image_size": 128,
@@ -78,12 +79,23 @@ class Settings(BaseSettings):
         0, ge=0, description="How many missing or unreadable pictures a run may leave out; more stop it."
     )
     bundle_variant: Literal["float32", "float16", "uint8"] = Field(
-        "float16",
+        "uint8",
         description="How the model in the bundle keeps its weights; tfjs_model lists what each loses on test.",
+    )
+    time_budget_ms: int = Field(
+        300,
+        ge=0,
+        description="How long, in milliseconds, the app may take for one picture with more than one view of it. "
+        "0: always one view.",
+    )
+    latency_runs: int = Field(
+        10,
+        ge=2,
+        description="Measured runs behind each row of latency_benchmark; the embedded sample: 5, at full speed only.",
     )
     browser: Path | None = Field(
         None,
-        description="Chromium-like browser for the parity check. Empty: the first one found on the PATH.",
+        description="Chromium-like browser for browser_parity and latency_benchmark. Empty: the first one on the PATH.",
     )
     executor: Literal["in_process", "multiprocess"] = Field(
         "in_process", description="How Dagster runs the steps of a run."

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from derma_assets.errors import UserError
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 ADVICE = (
     "Install one: `playwright install --with-deps chromium`, or on Debian `apt-get install chromium`; "
@@ -64,8 +64,12 @@ def _playwrights_own() -> Path | None:
 
 
 @contextmanager
-def launched(executable: Path) -> Iterator["Browser"]:
+def launched(executable: Path, arguments: Sequence[str] = ()) -> Iterator["Browser"]:
     """Run a browser headless meanwhile.
+
+    Args:
+        executable: The browser.
+        arguments: Further ones of its command line.
 
     Raises:
         BrowserUnavailable: it does not start.
@@ -77,7 +81,7 @@ def launched(executable: Path) -> Iterator["Browser"]:
     sandbox = [] if not hasattr(os, "geteuid") or os.geteuid() else ["--no-sandbox"]
     with sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=executable, args=[*_ARGUMENTS, *sandbox])
+            browser = playwright.chromium.launch(executable_path=executable, args=[*_ARGUMENTS, *sandbox, *arguments])
         except Error as error:
             raise BrowserUnavailable(f"{executable} does not start: {str(error).splitlines()[0]}. {ADVICE}") from error
         try:
@@ -88,7 +92,7 @@ def launched(executable: Path) -> Iterator["Browser"]:
             browser.close()
 
 
-def open_bundle(browser: "Browser", address: str) -> "Page":
+def open_bundle(browser: "Browser | BrowserContext", address: str) -> "Page":
     """Open a served bundle and wait until its model is loaded.
 
     Raises:

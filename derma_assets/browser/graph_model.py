@@ -1,56 +1,44 @@
-"""The model as it is deployed: batch normalisation folded, class activation maps as a second output.
+"""The model as it is deployed: batch normalisation folded, class activation maps and unfamiliarity as more outputs.
 
 Batch normalisation after a convolution is an affine map per channel, so it can be multiplied into the kernel
 (Jacob et al., "Quantization and Training of Neural Networks", CVPR 2018, section 3.2). The TF.js converter does that
 for ordinary convolutions only and leaves the depthwise ones; here all of them are folded before it sees the model.
+Padding before a strided convolution is left to the convolution.
 
 Class activation maps (Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016) cost nothing:
 the dense layer is applied at every position of the last feature map, before averaging instead of after.
 """
 
 import itertools
-import json
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from derma_assets.browser.unfamiliarity import unfamiliarity_layer
+from derma_assets.calibration.familiarity import FamiliarityModel
 from derma_assets.errors import InputError
-from derma_assets.storage.atomic import copy_folder
-from derma_assets.tensorflow_runtime import import_keras, import_tensorflow, import_tensorflowjs, without_native_noise
+from derma_assets.tensorflow_runtime import import_keras
 
 if TYPE_CHECKING:
     import keras
 
-# Only kernels are quantised: biases and constants are one part in a hundred of the bytes. The converter's uint8 has one
-# scale per tensor, and a depthwise kernel's channels differ by orders of magnitude after folding, so it stays float16.
-_CONVOLUTION_KERNELS = "*/convolution/*"
-_DEPTHWISE_KERNELS = "*/depthwise/*"
-_QUANTISED: dict[str, dict[str, list[str]] | None] = {
-    "float32": None,
-    "float16": {"float16": [_CONVOLUTION_KERNELS, _DEPTHWISE_KERNELS]},
-    "uint8": {"uint8": [_CONVOLUTION_KERNELS], "float16": [_DEPTHWISE_KERNELS]},
-}
-VARIANTS: tuple[str, ...] = tuple(_QUANTISED)
 
-
-def fold_batch_normalisation(model: "keras.Model") -> "keras.Model":
+def deployed_model(model: "keras.Model", familiarity: FamiliarityModel) -> "keras.Model":
     """Return the deployable twin of a trained model.
 
     Args:
         model: A chain of layers: (n, S, S, 3) float32 RGB 0..255 to (n, c) logits, ending in
             GlobalAveragePooling2D, (Dropout) and Dense; every BatchNormalization follows a Conv2D or
             DepthwiseConv2D directly.
+        familiarity: Fitted to the pooled output of a layer of `model`.
 
     Returns:
-        A model with the same input and two outputs by name: `cams`, (n, h, w, c), the dense layer with its bias at
-        each position of the last feature map, and `logits`, (n, c), the mean of `cams` over h and w. Dropout
-        is gone. The logits equal those of `model` but for rounding.
+        A model with the same input and three outputs by name: `cams`, (n, h, w, c), the dense layer with its bias at
+        each position of the last feature map; `logits`, (n, c), the mean of `cams` over h and w; and `unfamiliarity`,
+        (n,). Dropout is gone. The logits equal those of `model` but for rounding.
 
     Raises:
-        InputError: the layers are not such a chain.
+        InputError: the layers are not such a chain, or that of `familiarity` is not among those that are left.
     """
     keras = import_keras()
     layers = _chain(model)
@@ -63,13 +51,20 @@ def fold_batch_normalisation(model: "keras.Model") -> "keras.Model":
         )
     inputs = keras.Input(model.input_shape[1:], name="picture")
     features: Any = inputs
+    unfamiliarity: Any = None
+    same: set[str] = set()
     weights: dict[str, list[np.ndarray]] = {}
     for position, layer in enumerate(body):
         if isinstance(layer, keras.layers.BatchNormalization):
             if position == 0 or not _is_convolution(body[position - 1]):
                 raise InputError(f"cannot fold {layer.name}: it does not follow a convolution.")
             continue
+        if _pads_as_same(layer, body[position + 1 : position + 2]):
+            same.add(body[position + 1].name)
+            continue
         configuration = layer.get_config()
+        if layer.name in same:
+            configuration["padding"] = "same"
         following: Any = body[position + 1] if position + 1 < len(body) else None
         if isinstance(following, keras.layers.BatchNormalization) and _is_convolution(layer):
             if configuration["activation"] != "linear":
@@ -79,19 +74,41 @@ def fold_batch_normalisation(model: "keras.Model") -> "keras.Model":
         elif layer.get_weights():
             weights[layer.name] = layer.get_weights()
         features = type(layer).from_config(configuration)(features)
+        # What a folded convolution gives is no longer what it gave.
+        if layer.name == familiarity.layer and not isinstance(following, keras.layers.BatchNormalization):
+            pooled = keras.layers.GlobalAveragePooling2D(name="pooled")(features)
+            unfamiliarity = unfamiliarity_layer(familiarity)(pooled)
+    if unfamiliarity is None:
+        raise InputError(f"the model to deploy has no layer {familiarity.layer} to tell unfamiliar pictures by.")
     cams = keras.layers.Conv2D(dense.units, 1, name="cams")(features)
     logits = keras.layers.GlobalAveragePooling2D(name="logits")(cams)
-    folded = keras.Model(inputs, {"logits": logits, "cams": cams}, name="deployed")
+    outputs = {"logits": logits, "cams": cams, "unfamiliarity": unfamiliarity}
+    deployed = keras.Model(inputs, outputs, name="deployed")
     kernel, bias = dense.get_weights()
     weights["cams"] = [kernel[np.newaxis, np.newaxis], bias]
     for name, values in weights.items():
-        folded.get_layer(name).set_weights(values)
-    return folded
+        deployed.get_layer(name).set_weights(values)
+    return deployed
 
 
 def _is_convolution(layer: Any) -> bool:
     layers = import_keras().layers
     return isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D)
+
+
+def _pads_as_same(layer: Any, following: list[Any]) -> bool:
+    """Return whether a layer pads exactly what a convolution after it, padding "same", would: that is faster."""
+    layers = import_keras().layers
+    if not isinstance(layer, layers.ZeroPadding2D) or not following or not _is_convolution(following[0]):
+        return False
+    (convolution,) = following
+    _, height, width, _ = layer.input.shape
+    return (
+        layer.padding == ((0, 1), (0, 1))
+        and (convolution.padding, convolution.kernel_size, convolution.strides) == ("valid", (3, 3), (2, 2))
+        and height % 2 == 0
+        and width % 2 == 0
+    )
 
 
 def _chain(model: "keras.Model") -> list[Any]:
@@ -118,36 +135,3 @@ def _folded_weights(convolution: Any, normalisation: Any) -> list[np.ndarray]:
     depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
     per_channel = scale.reshape(kernel.shape[2:]) if depthwise else scale
     return [(kernel * per_channel).astype(np.float32), ((bias - mean) * scale + offset).astype(np.float32)]
-
-
-def export_variants(folded: "keras.Model", folder: Path) -> None:
-    """Write TF.js graph models of a folded model to `folder`/float32, /float16 and /uint8.
-
-    Each holds `model.json` and its weights in shards of 4 MB at most: input `picture`, outputs `logits` and `cams`.
-    What is in `folder` is replaced. Equal models give equal bytes.
-
-    Raises:
-        OSError: `folder` cannot be written, for example because the disk is full.
-    """
-    import_tensorflow()
-    convert = import_tensorflowjs().converters.convert_tf_saved_model
-    shutil.rmtree(folder, ignore_errors=True)
-    # Converted elsewhere and copied: TensorFlow's own file layer does not say in an OSError why it cannot write.
-    with tempfile.TemporaryDirectory() as scratch:
-        exported, converted = Path(scratch) / "exported", Path(scratch) / "converted"
-        with without_native_noise():
-            folded.export(exported, verbose=False)
-            for variant, quantised in _QUANTISED.items():
-                convert(
-                    str(exported),
-                    str(converted / variant),
-                    quantization_dtype_map=quantised,
-                    use_structured_outputs_names=True,
-                )
-                _sort_keys(converted / variant / "model.json")
-        copy_folder(converted, folder)
-
-
-def _sort_keys(document: Path) -> None:
-    """Rewrite a JSON document with sorted keys: the converter's order changes from run to run."""
-    document.write_text(json.dumps(json.loads(document.read_text()), sort_keys=True, separators=(",", ":")))

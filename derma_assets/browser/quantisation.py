@@ -5,7 +5,7 @@ measured is the variant itself; only the arithmetic is TensorFlow's.
 """
 
 import json
-import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,17 +13,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from derma_assets.browser.graph_model import VARIANTS
+from derma_assets.browser.conversion import (
+    QUANTISED,
+    SCALE,
+    TOPOLOGY,
+    VARIANTS,
+    bias_nodes,
+    kernel_layer,
+)
+from derma_assets.calibration.familiarity import FamiliarityModel
 from derma_assets.calibration.temperature import softmax
 from derma_assets.diagnoses import CODES, MELANOMA
 from derma_assets.errors import InputError
 from derma_assets.evaluation.metrics import accuracy, confusion, macro, precision_recall_f1, roc_auc
 from derma_assets.tensorflow_runtime import import_keras, import_tensorflowjs
+from derma_assets.training.predictor import feature_extractor
 
 if TYPE_CHECKING:
     import keras
 
-_KERNEL = re.compile(r"/(?P<layer>[^/]+)/(?:convolution|depthwise)/ReadVariableOp$")
 _BATCH = 64
 
 
@@ -40,84 +48,140 @@ class Pictures:
     labels: np.ndarray
 
 
-def read_kernels(variant: Path) -> dict[str, np.ndarray]:
-    """Return the float32 kernels of a TF.js graph model by layer name, dequantised as the browser does it.
+@dataclass(frozen=True)
+class Reference:
+    """What Keras computes for n pictures.
 
-    Raises:
-        InputError: a weight that is no kernel was quantised, so kernels alone would not describe the variant.
+    Attributes:
+        logits: (n, 7) float32 of the trained model.
+        unfamiliarity: (n,) as the input guard measures it.
     """
-    manifest = json.loads((variant / "model.json").read_text())["weightsManifest"]
-    quantised = {w["name"] for group in manifest for w in group["weights"] if "quantization" in w}
-    kernels: dict[str, np.ndarray] = {}
-    for entry in import_tensorflowjs().read_weights.read_weights(manifest, str(variant), flatten=True):
-        match = _KERNEL.search(entry["name"])
-        if match:
-            # Keras counts scopes: the layer conv1 appears as conv1_1.
-            kernels[re.sub(r"_\d+$", "", match["layer"])] = np.asarray(entry["data"], np.float32)
-        elif entry["name"] in quantised:
-            raise InputError(f"{variant}: {entry['name']} is quantised, but is no kernel that can be measured.")
-    return kernels
+
+    logits: np.ndarray
+    unfamiliarity: np.ndarray
+
+    def __getitem__(self, pictures: slice) -> "Reference":
+        """Return what belongs to some of the pictures."""
+        return Reference(self.logits[pictures], self.unfamiliarity[pictures])
 
 
-def with_kernels(folded: "keras.Model", kernels: dict[str, np.ndarray]) -> "keras.Model":
-    """Return a copy of the folded model with other kernels; biases stay.
+def reference_of(model: "keras.Model", familiarity: FamiliarityModel, pixels: np.ndarray) -> Reference:
+    """Return what Keras computes.
 
     Args:
-        folded: From `graph_model.fold_batch_normalisation`.
-        kernels: One kernel for each layer that has one, by layer name.
+        model: The trained model.
+        familiarity: Fitted to the pooled output of one of its layers.
+        pixels: (n, S, S, 3) uint8.
+    """
+    features = feature_extractor(model, familiarity.layer)(pixels, what="measuring unfamiliarity")
+    return Reference(logits_of(model, pixels), familiarity.unfamiliarity(features))
+
+
+def read_layers(variant: Path) -> dict[str, list[np.ndarray]]:
+    """Return the float32 weights of a TF.js graph model by layer name, dequantised as the browser does it.
+
+    Returns:
+        For each layer with a kernel the kernel, and its bias where the two are fused into one operation.
+
+    Raises:
+        InputError: a weight that is no kernel was quantised, so these would not describe the variant.
+    """
+    topology = json.loads((variant / TOPOLOGY).read_text())
+    manifest, biases = topology["weightsManifest"], bias_nodes(topology)
+    entries = import_tensorflowjs().read_weights.read_weights(manifest, str(variant), flatten=True)
+    weights = {entry["name"]: entry["data"] for entry in entries}
+    quantised = {
+        w["name"].removesuffix(QUANTISED) for group in manifest for w in group["weights"] if "quantization" in w
+    }
+    products = {name for name in quantised if name + QUANTISED in weights}
+    weights |= {name: weights[name + QUANTISED] * weights[name + SCALE] for name in products}
+    layers: dict[str, list[np.ndarray]] = {}
+    for name, values in weights.items():
+        layer = kernel_layer(name)
+        if layer:
+            bias = [weights[biases[name]]] if biases.get(name) in weights else []
+            layers[layer] = [np.asarray(weight, np.float32) for weight in (values, *bias)]
+        elif name in quantised:
+            raise InputError(f"{variant}: {name} is quantised, but is no kernel that can be measured.")
+    return layers
+
+
+def with_layers(deployed: "keras.Model", layers: Mapping[str, list[np.ndarray]]) -> "keras.Model":
+    """Return a copy of the deployed model with the weights of a variant.
+
+    Args:
+        deployed: From `graph_model.deployed_model`.
+        layers: From `read_layers`, for every layer that has weights; what it does not name stays as it is.
 
     Raises:
         InputError: names or shapes do not fit.
     """
     keras = import_keras()
-    copy = keras.models.clone_model(folded)
-    left = dict(kernels)
-    for layer in folded.layers:
+    copy = keras.models.clone_model(deployed)
+    left = dict(layers)
+    for layer in deployed.layers:
         weights = layer.get_weights()
         if not weights:
             continue
-        kernel = left.pop(layer.name, None)
-        if kernel is None or kernel.shape != weights[0].shape:
+        read = left.pop(layer.name, [])
+        if not read or any(new.shape != old.shape for new, old in zip(read, weights, strict=False)):
             raise InputError(f"the converted model has no kernel of shape {weights[0].shape} for {layer.name}.")
-        copy.get_layer(layer.name).set_weights([kernel, *weights[1:]])
+        copy.get_layer(layer.name).set_weights([*read, *weights[len(read) :]])
     if left:
         raise InputError(f"the converted model has kernels that the model has not: {', '.join(left)}.")
     return copy
 
 
-def compare_variants(model: "keras.Model", folded: "keras.Model", folder: Path, test: Pictures) -> pd.DataFrame:
+def compare_variants(deployed: "keras.Model", folder: Path, test: Pictures, reference: Reference) -> pd.DataFrame:
     """Return one row per variant: its size and what it loses on test against the trained model.
 
     Args:
-        model: The trained model.
-        folded: The same, folded.
-        folder: Folder that `graph_model.export_variants` wrote.
+        deployed: From `graph_model.deployed_model`.
+        folder: Folder that `conversion.export_variants` wrote.
         test: Pictures to compare on.
+        reference: What the trained model says of them.
 
     Returns:
         Columns `variant` (the first row, `keras`, is the trained model), `bytes`, `accuracy`, `macro_f1`,
         `melanoma_roc_auc`, `top1_agreement` (share of pictures with the same first diagnosis as the trained
-        model) and `max_logit_difference`.
+        model), `max_logit_difference`, and `max_unfamiliarity_difference`, as a share of its value.
     """
-    reference = logits_of(model, test.pixels)
-    rows = [{"variant": "keras", "bytes": int(model.count_params()) * 4, **_scores(reference, reference, test.labels)}]
+    rows = [
+        {"variant": "keras", "bytes": int(deployed.count_params()) * 4}
+        | _scores(reference.logits, reference.unfamiliarity, reference, test.labels)
+    ]
     for variant in VARIANTS:
-        logits = logits_of(with_kernels(folded, read_kernels(folder / variant)), test.pixels)
+        outputs = outputs_of(with_layers(deployed, read_layers(folder / variant)), test.pixels)
         size = sum(file.stat().st_size for file in (folder / variant).iterdir())
-        rows.append({"variant": variant, "bytes": size, **_scores(logits, reference, test.labels)})
+        scores = _scores(outputs["logits"], outputs["unfamiliarity"], reference, test.labels)
+        rows.append({"variant": variant, "bytes": size} | scores)
     return pd.DataFrame(rows)
 
 
 def logits_of(model: "keras.Model", pixels: np.ndarray) -> np.ndarray:
-    """Return (n, 7) float32 logits of a trained or a folded model for (n, S, S, 3) uint8 or float32 pixels."""
-    logits = []
+    """Return (n, 7) float32 logits of a trained model for (n, S, S, 3) uint8 or float32 pixels."""
+    return np.concatenate([np.asarray(model(batch, training=False)) for batch in _batches(pixels)])
+
+
+def outputs_of(deployed: "keras.Model", pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the outputs of a deployed model by name, float32, for (n, S, S, 3) uint8 or float32 pixels."""
+    outputs = [deployed(batch, training=False) for batch in _batches(pixels)]
+    return {name: np.concatenate([np.asarray(output[name]) for output in outputs]) for name in outputs[0]}
+
+
+def relative_difference(unfamiliarity: np.ndarray, reference: np.ndarray) -> float:
+    """Return the largest difference of (n,) unfamiliarities as a share of the reference's."""
+    return float((np.abs(unfamiliarity - reference) / reference).max())
+
+
+def _batches(pixels: np.ndarray) -> Iterator[np.ndarray]:
     for start in range(0, len(pixels), _BATCH):
-        outputs = model(np.asarray(pixels[start : start + _BATCH], np.float32), training=False)
-        logits.append(np.asarray(outputs["logits"] if isinstance(outputs, dict) else outputs))
-    return np.concatenate(logits)
+        yield np.asarray(pixels[start : start + _BATCH], np.float32)
 
 
-def _scores(logits: np.ndarray, reference: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def _scores(
+    logits: np.ndarray, unfamiliarity: np.ndarray, reference: Reference, labels: np.ndarray
+) -> dict[str, float]:
     chosen, melanoma = logits.argmax(axis=1), CODES.index(MELANOMA)
     probabilities = softmax(logits)
     _, _, f1 = precision_recall_f1(confusion(chosen, labels))
@@ -125,6 +189,7 @@ def _scores(logits: np.ndarray, reference: np.ndarray, labels: np.ndarray) -> di
         "accuracy": float(accuracy(probabilities, labels)),
         "macro_f1": float(macro(f1)),
         "melanoma_roc_auc": float(roc_auc(probabilities[:, melanoma], labels == melanoma)),
-        "top1_agreement": float((chosen == reference.argmax(axis=1)).mean()),
-        "max_logit_difference": float(np.abs(logits - reference).max()),
+        "top1_agreement": float((chosen == reference.logits.argmax(axis=1)).mean()),
+        "max_logit_difference": float(np.abs(logits - reference.logits).max()),
+        "max_unfamiliarity_difference": relative_difference(unfamiliarity, reference.unfamiliarity),
     }

@@ -1,110 +1,233 @@
-"""Serving a bundle on this computer: `python -m derma_assets.browser.serve`."""
+"""Serving a bundle on this computer, and on request in its network: `python -m derma_assets.browser.serve`."""
 
 import argparse
-import functools
+import socket
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from http import HTTPStatus
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from io import BytesIO
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from derma_assets.browser.bundle import MANIFEST
+from derma_assets.browser.lan import lan_addresses, qr_code
+from derma_assets.browser.static_files import StaticFiles, accepts_gzip
 from derma_assets.errors import UserError
-from derma_assets.settings import settings
-from derma_assets.storage.paths import stored_path
+from derma_assets.settings import DATASET_DEFAULTS, settings
+from derma_assets.storage.paths import released_bundle_path, stored_path
 
 HOST = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"
 PORT = 8080
 
+OVER_HTTP = """\
+Over plain http a phone can use the page, but can neither install it nor keep it for offline use: browsers want https
+for that. To have both:
+  - put the folder on any static host with https (GitHub Pages, for example), in whatever sub-folder; or
+  - connect the phone by USB and run `adb reverse tcp:{port} tcp:{port}`, then open http://127.0.0.1:{port}/ on it; or
+  - make app LAN=1 CERTIFICATE=cert.pem KEY=key.pem, with a certificate that the phone trusts."""
 
-class _BundleHandler(SimpleHTTPRequestHandler):
-    """Files of one folder, nothing else: no listings, nothing through a link that leads out."""
 
-    # Spelled out, because Python otherwise asks the machine's own tables, and browsers insist on these two.
-    extensions_map = {  # noqa: RUF012
-        ".html": "text/html; charset=utf-8",
-        ".js": "text/javascript; charset=utf-8",
-        ".css": "text/css; charset=utf-8",
-        ".json": "application/json",
-        ".svg": "image/svg+xml",
-        ".wasm": "application/wasm",
-        "": "application/octet-stream",
-    }
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+    # Without these two every small file costs a round of delayed acknowledgements.
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server: "_Server"
 
-    def send_head(self) -> Any:
-        inside = Path(self.translate_path(self.path)).resolve().is_relative_to(Path(self.directory).resolve())
-        if not inside:
+    def do_GET(self) -> None:
+        self._answer(with_content=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(with_content=False)
+
+    def _answer(self, with_content: bool) -> None:
+        files = self.server.files
+        path = files.path(self.path)
+        if path is None:
             self.send_error(HTTPStatus.NOT_FOUND)
-            return None
-        return super().send_head()
+            return
+        address, _, query = self.path.partition("?")
+        if path.is_dir():
+            if not address.endswith("/"):
+                self._send(HTTPStatus.MOVED_PERMANENTLY, {"Location": f"{quote(path.name)}/{query and '?' + query}"})
+                return
+            path = path / "index.html"
+        file = files.file(path)
+        if file.etag in [one.strip() for one in self.headers.get("If-None-Match", "").split(",")]:
+            self._send(HTTPStatus.NOT_MODIFIED, file.headers)
+            return
+        headers, content = file.headers, file.content
+        if file.compressed is not None and accepts_gzip(self.headers.get("Accept-Encoding")):
+            headers, content = {**headers, "Content-Encoding": "gzip"}, file.compressed
+        self._send(HTTPStatus.OK, headers, content, with_content)
 
-    def list_directory(self, path: Any) -> BytesIO | None:
-        self.send_error(HTTPStatus.NOT_FOUND)
-        return None
-
-    def end_headers(self) -> None:
-        self.send_header("Cache-Control", "no-cache")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        super().end_headers()
+    def _send(
+        self, status: HTTPStatus, headers: dict[str, str], content: bytes = b"", with_content: bool = True
+    ) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if status != HTTPStatus.NOT_MODIFIED:
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if with_content:
+            self.wfile.write(content)
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Say nothing: the page shows what is missing."""
 
 
-def _server(bundle: Path, port: int) -> ThreadingHTTPServer:
-    return ThreadingHTTPServer((HOST, port), functools.partial(_BundleHandler, directory=str(bundle)))
+class _Server(ThreadingHTTPServer):
+    """A server whose connections end with it: browsers keep theirs open."""
+
+    def __init__(self, folder: Path, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+        self.files = StaticFiles(folder)
+        self._open: set[socket.socket] = set()
+        super().__init__((host, port), _Handler)
+        if tls is not None:
+            # The handshake is left to the connection's own thread: a slow phone must not hold up the others.
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        super().server_close()
+        for request in list(self._open):
+            with suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # A phone that goes away, or that does not trust the certificate, is none.
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
+def serving(folder: Path, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Serve `folder` on a free port of the loopback interface meanwhile, and yield its address."""
-    server = _server(folder, 0)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    server = _Server(folder, HOST, 0, tls)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield f"http://{HOST}:{server.server_port}/"
+        yield f"{'https' if tls else 'http'}://{HOST}:{server.server_port}/"
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
 
 
-def serve(bundle: Path, port: int) -> None:
-    """Serve a bundle until interrupted.
+def newest_bundle() -> Path:
+    """Return the bundle that was made last, of whatever data set; the released one where no run has made any.
 
     Raises:
-        UserError: there is no bundle, or the port is taken.
+        UserError: there is none.
+    """
+    stores = [settings().model_copy(update={"dataset": name}).store for name in DATASET_DEFAULTS]
+    made = [stored_path(store, "tfjs_bundle", "folder") for store in stores]
+    found = [bundle for bundle in made if (bundle / MANIFEST).is_file()]
+    if found:
+        return max(found, key=_made_at)
+    released = released_bundle_path(settings().root)
+    if not (released / MANIFEST).is_file():
+        raise UserError(
+            f"there is no bundle below {settings().root}: run `make demo` first, or materialize tfjs_bundle."
+        )
+    return released
+
+
+def serve(bundle: Path, port: int, lan: bool = False, certificate: Path | None = None, key: Path | None = None) -> None:
+    """Serve a bundle until interrupted, and say how to open it.
+
+    Args:
+        bundle: Its folder.
+        port: To listen on; 0: any free one.
+        lan: Whether other devices in the network may open it; otherwise only this computer.
+        certificate: PEM file of a certificate for https.
+        key: PEM file of its key, unless the certificate's file has it too.
+
+    Raises:
+        UserError: there is no bundle, the certificate cannot be used, or the port is taken.
     """
     if not (bundle / MANIFEST).is_file():
         raise UserError(f"there is no bundle at {bundle}: run `make demo` first, or materialize tfjs_bundle.")
+    host = EVERYWHERE if lan else HOST
+    tls = tls_context(certificate, key) if certificate else None
     try:
-        server = _server(bundle, port)
+        server = _Server(bundle, host, port, tls)
     except OSError as error:
-        raise UserError(f"cannot listen on {HOST}:{port} ({error.strerror}): choose another with --port.") from error
+        raise UserError(f"cannot listen on {host}:{port} ({error.strerror}): choose another with --port.") from error
     with server:
-        print(f"Open http://{HOST}:{server.server_port}/ in a browser. Ctrl+C stops.", flush=True)
-        try:
+        made = datetime.fromtimestamp(_made_at(bundle)).strftime("%Y-%m-%d %H:%M")
+        print(f"Serving {bundle}, made {made}.", flush=True)
+        print(instructions(server.server_port, lan, secure=tls is not None), flush=True)
+        with suppress(KeyboardInterrupt):
             server.serve_forever()
-        except KeyboardInterrupt:
-            print()
+        print()
+
+
+def tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
+    """Return what serves https with a certificate.
+
+    Raises:
+        UserError: the files are not a certificate and its key.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:
+        raise UserError(f"{certificate} cannot be used as a certificate: {error}.") from error
+    return context
+
+
+def instructions(port: int, lan: bool, secure: bool) -> str:
+    """Return what to do to open the page, on this computer and on a phone."""
+    scheme = "https" if secure else "http"
+    lines = [f"Open {scheme}://{HOST}:{port}/ in a browser. Ctrl+C stops."]
+    if not lan:
+        return "\n".join([*lines, "To open it on a phone in the same network: make app LAN=1"])
+    addresses = [f"{scheme}://{address}:{port}/" for address in lan_addresses()]
+    if addresses:
+        lines += ["On a phone in the same network, open:", *(f"  {address}" for address in addresses)]
+        lines += ["", qr_code(addresses[0])]
+    else:
+        lines.append("This computer is in no network that a phone could share.")
+    if not secure:
+        lines.append(OVER_HTTP.format(port=port))
+    return "\n".join(lines)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m derma_assets.browser.serve", description=__doc__)
     parser.add_argument("--port", type=int, default=PORT, help=f"port to listen on, default {PORT}; 0: any free one")
-    parser.add_argument("--bundle", type=Path, default=None, help="folder to serve, default: the stored bundle")
+    parser.add_argument("--bundle", type=Path, default=None, help="folder to serve, default: the bundle made last")
+    parser.add_argument("--lan", action="store_true", help="let other devices in this computer's network open it")
+    parser.add_argument("--certificate", type=Path, default=None, help="PEM file of a certificate, to serve https")
+    parser.add_argument("--key", type=Path, default=None, help="PEM file of its key, if it is in a file of its own")
     chosen = parser.parse_args(arguments)
     try:
-        serve(chosen.bundle or stored_path(settings().store, "tfjs_bundle", "folder"), chosen.port)
+        serve(chosen.bundle or newest_bundle(), chosen.port, chosen.lan, chosen.certificate, chosen.key)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _made_at(bundle: Path) -> float:
+    return (bundle / MANIFEST).stat().st_mtime
 
 
 if __name__ == "__main__":

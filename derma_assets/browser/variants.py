@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from derma_assets.browser.graph_model import VARIANTS
+from derma_assets.browser.conversion import TOPOLOGY, VARIANTS
 
 _FILE = "variants.json"
 
@@ -39,7 +39,7 @@ def write_variants(folder: Path, comparison: pd.DataFrame, made_from: Mapping[st
 def read_variants(folder: Path) -> Variants:
     """Read `variants.json`, and the input's size from the first model."""
     document = json.loads((folder / _FILE).read_text())
-    signature = json.loads((folder / VARIANTS[0] / "model.json").read_text())["signature"]
+    signature = json.loads((folder / VARIANTS[0] / TOPOLOGY).read_text())["signature"]
     (model_input,) = signature["inputs"].values()
     size = int(model_input["tensorShape"]["dim"][1]["size"])
     return Variants(size, pd.DataFrame(document["variants"]), document["made_from"])

@@ -18,6 +18,8 @@ _SOURCE_NAMES = (
     "src",
     "tsconfig.json",
     "vite.config.ts",
+    "vite.offline.ts",
+    "vite.threads.ts",
 )
 _OFFLINE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "network")
 _LINES_SHOWN = 25

@@ -20,6 +20,11 @@ def stored_path(store: Path, asset: str, io_manager_key: str) -> Path:
     return store / f"{asset}{EXTENSIONS[io_manager_key]}"
 
 
+def released_bundle_path(root: Path) -> Path:
+    """Return where the bundle that was released is kept, below the folder of everything a run writes."""
+    return root / "release" / "bundle"
+
+
 def scratch_path(store: Path, purpose: str) -> Path:
     """Return the folder below the store for unfinished work of one purpose, such as interrupted training."""
     return store / ".unfinished" / purpose

@@ -9,24 +9,31 @@ import pytest
 
 from derma_assets.browser import chromium
 from derma_assets.browser.bundle import with_variant
-from derma_assets.browser.parity import BrowserOutputs, compare_outputs, measure_parity, spread_rows
-from derma_assets.browser.quantisation import logits_of
+from derma_assets.browser.parity import Outputs, compare_outputs, measure_parity
+from derma_assets.browser.quantisation import Reference
 from derma_assets.errors import UserError
 from derma_assets_tests.browser.conftest import Deployed
 
+pytestmark = pytest.mark.browser
+
 
 def test_the_browser_agrees_with_keras(
-    browser_program: Path, bundle_folder: Path, deployed: Deployed, pixels: np.ndarray
+    browser_program: Path, bundle_folder: Path, deployed: Deployed, pixels: np.ndarray, reference: Reference
 ) -> None:
-    reference = logits_of(deployed.trained, pixels)
-
     parity = measure_parity(browser_program, bundle_folder, deployed.variants, pixels, reference)
 
     assert parity.problems == []
-    outputs = parity.outputs.set_index("model")
-    assert list(outputs.index) == ["bundle", "float32", "float16", "uint8"]
-    assert outputs["max_logit_difference"].loc["float32"] <= 1e-4
-    assert outputs["max_logit_difference"].loc["uint8"] > 1e-4
+    outputs = parity.outputs.set_index(["model", "backend"])
+    assert set(outputs["variant"].loc["bundle"]) == {"float32"}
+    for model, backend in [("bundle", "wasm"), ("bundle", "wasm-threads")]:
+        assert outputs.loc[(model, backend), "max_logit_difference"] <= 1e-4
+        assert outputs.loc[(model, backend), "max_unfamiliarity_difference"] <= 1e-3
+        assert outputs.loc[(model, backend), "pictures"] == len(pixels)
+    for backend in ("webgl", "webgpu"):
+        assert outputs.loc[("bundle", backend), "near_enough"]
+        assert outputs.loc[("bundle", backend), "pictures"] == 16
+    assert outputs.loc[("uint8", "wasm"), "max_logit_difference"] > 1e-4
+    assert outputs.loc[("float16", "wasm"), "near_enough"]
     exact = parity.preprocessing[parity.preprocessing["must_be_exact"]]
     assert len(exact) >= 16
     assert (exact["max_difference"] == 0).all()
@@ -34,23 +41,30 @@ def test_the_browser_agrees_with_keras(
 
 
 def test_a_bundle_with_another_model_is_noticed(
-    browser_program: Path, bundle_folder: Path, deployed: Deployed, pixels: np.ndarray, tmp_path: Path
+    browser_program: Path,
+    bundle_folder: Path,
+    deployed: Deployed,
+    pixels: np.ndarray,
+    reference: Reference,
+    tmp_path: Path,
 ) -> None:
     """The manifest is in order, but the model is not the trained one: here, its weights lost their signs."""
     other = tmp_path / "other"
     shutil.copytree(deployed.variants / "float32", other)
     for shard in other.glob("*.bin"):
-        weights = np.frombuffer(shard.read_bytes(), np.float32)
-        shard.write_bytes(np.abs(weights).tobytes())
+        weights = np.frombuffer(shard.read_bytes(), np.float32).copy()
+        # The axis -1, a whole number, looks like none.
+        weights[weights < 0] *= -1
+        shard.write_bytes(weights.tobytes())
     with_variant(tmp_path / "bundle", bundle_folder, other, "float32")
     (tmp_path / "bundle" / "added.txt").write_text("")
-    reference = logits_of(deployed.trained, pixels[:8])
 
-    parity = measure_parity(browser_program, tmp_path / "bundle", deployed.variants, pixels[:8], reference)
+    parity = measure_parity(browser_program, tmp_path / "bundle", deployed.variants, pixels[:8], reference[:8])
 
     assert parity.problems[0].startswith("added.txt")
-    assert parity.problems[1].startswith("bundle differs from Keras")
-    assert len(parity.problems) == 2
+    assert parity.problems[1].startswith("bundle on wasm differs from Keras")
+    assert parity.problems[2].startswith("bundle on wasm-threads differs from Keras")
+    assert len(parity.problems) == 3
 
 
 @pytest.mark.parametrize(
@@ -64,27 +78,47 @@ def test_a_bundle_with_another_model_is_noticed(
     ],
 )
 def test_what_is_near_enough(variant: str, change: float, near: bool) -> None:
-    reference = np.eye(7, dtype=np.float32)
-    cams = np.broadcast_to(reference[:, None, None] + np.float32(change), (7, 2, 2, 7))
+    logits = np.eye(7, dtype=np.float32)
+    found = logits + np.float32(change)
+    outputs = Outputs(found, np.broadcast_to(found[:, None, None], (7, 2, 2, 7)), np.ones(7))
 
-    compared = compare_outputs("model", variant, BrowserOutputs(reference + np.float32(change), cams), reference)
+    assert compare_outputs(variant, outputs, Reference(logits, np.ones(7)))["near_enough"] is near
 
+
+@pytest.mark.parametrize(
+    ("variant", "pictures", "other", "near"),
+    [
+        ("float32", 50, 1, False),
+        ("uint8", 50, 1, True),
+        ("uint8", 50, 2, False),
+        ("float16", 300, 3, True),
+        ("uint8", 300, 3, True),
+        ("uint8", 300, 4, False),
+    ],
+)
+def test_in_how_many_pictures_the_first_diagnosis_may_differ(
+    variant: str, pictures: int, other: int, near: bool
+) -> None:
+    logits = np.zeros((pictures, 7), np.float32)
+    logits[:, 0] = 1e-5
+    turned = logits.copy()
+    turned[:other, :2] = turned[:other, 1::-1]
+    compared = compare_outputs(
+        variant, Outputs(turned, turned[:, None, None], np.ones(pictures)), Reference(logits, np.ones(pictures))
+    )
+
+    assert compared["top1_agreement"] == pytest.approx(1 - other / pictures)
     assert compared["near_enough"] is near
 
 
-def test_other_first_diagnoses_are_not_near_enough() -> None:
-    reference = np.eye(7, dtype=np.float32)
-    swapped = reference[::-1].copy()
+@pytest.mark.parametrize(
+    ("variant", "factor", "near"), [("float32", 1.002, False), ("uint8", 1.05, True), ("uint8", np.nan, False)]
+)
+def test_unfamiliarity_is_compared_as_a_share_of_it(variant: str, factor: float, near: bool) -> None:
+    logits, unfamiliarity = np.eye(7, dtype=np.float32), np.geomspace(1, 1e6, 7)
+    outputs = Outputs(logits, logits[:, None, None], unfamiliarity * factor)
 
-    compared = compare_outputs("model", "uint8", BrowserOutputs(swapped, swapped[:, None, None]), reference)
-
-    assert compared["top1_agreement"] == pytest.approx(1 / 7)
-    assert compared["near_enough"] is False
-
-
-def test_the_pictures_looked_at_are_spread() -> None:
-    assert spread_rows(np.array([9, 1, 5]), 5).tolist() == [1, 5, 9]
-    assert spread_rows(np.arange(100), 5).tolist() == [0, 25, 50, 74, 99]
+    assert compare_outputs(variant, outputs, Reference(logits, unfamiliarity))["near_enough"] is near
 
 
 def test_a_named_browser_must_exist(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-/** The class activation map of one diagnosis, drawn over the picture. */
+/** The class activation map of one diagnosis, as a picture to be laid over the square that was looked at. */
 
-import type { Prediction } from "./model";
+import type { Prediction } from "./engine/types";
 
 /**
  * Evidence for a class at each position of the grid, 0..1: how far its activation is above the mean of all classes,
@@ -18,35 +18,44 @@ export function evidence(prediction: Prediction, classes: number, index: number)
   return largest > 0 ? map.map((value) => value / largest) : map;
 }
 
-/** Draw the square of the picture, and the map over it where one is given. */
-export function draw(
-  canvas: HTMLCanvasElement,
-  square: CanvasImageSource,
-  map: Float32Array | null,
-  grid: [number, number],
-): void {
+/** Opacity of the strongest evidence when the map is shown at full strength: the skin below must stay visible. */
+const STRONGEST = 0.8;
+
+/** Draw a map of evidence, transparent where there is none, on the whole of `canvas`. */
+export function drawHeat(canvas: HTMLCanvasElement, map: Float32Array, grid: [number, number]): void {
   const context = canvas.getContext("2d")!;
-  context.fillStyle = "white";
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.imageSmoothingEnabled = true;
-  context.imageSmoothingQuality = "high";
-  context.drawImage(square, 0, 0, canvas.width, canvas.height);
-  if (!map) return;
-  const overlay = context.getImageData(0, 0, canvas.width, canvas.height);
+  const picture = context.createImageData(canvas.width, canvas.height);
   const [height, width] = grid;
   for (let y = 0; y < canvas.height; y++) {
     for (let x = 0; x < canvas.width; x++) {
       const value = sample(map, width, height, ((x + 0.5) / canvas.width) * width, ((y + 0.5) / canvas.height) * height);
-      const at = (y * canvas.width + x) * 4;
       // Blue to yellow, readable with any colour vision; the stronger, the less of the picture shows through.
-      const opacity = 0.65 * value;
-      const colour = [40 + 215 * value, 70 + 150 * value, 200 - 180 * value];
-      for (let channel = 0; channel < 3; channel++) {
-        overlay.data[at + channel] = overlay.data[at + channel]! * (1 - opacity) + colour[channel]! * opacity;
-      }
+      picture.data.set(
+        [40 + 215 * value, 70 + 150 * value, 200 - 180 * value, 255 * STRONGEST * value],
+        (y * canvas.width + x) * 4,
+      );
     }
   }
-  context.putImageData(overlay, 0, 0);
+  context.putImageData(picture, 0, 0);
+}
+
+/** Return the square with a map of evidence over it, at a strength of 0..1. */
+export function squareWithHeat(
+  square: HTMLCanvasElement,
+  map: Float32Array,
+  grid: [number, number],
+  strength: number,
+): HTMLCanvasElement {
+  const heat = document.createElement("canvas");
+  const both = document.createElement("canvas");
+  heat.width = both.width = square.width;
+  heat.height = both.height = square.height;
+  drawHeat(heat, map, grid);
+  const context = both.getContext("2d")!;
+  context.drawImage(square, 0, 0);
+  context.globalAlpha = strength;
+  context.drawImage(heat, 0, 0);
+  return both;
 }
 
 /** Bilinear sample of a grid whose cell centres are at half-integers. */

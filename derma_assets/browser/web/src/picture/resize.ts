@@ -51,18 +51,13 @@ function coefficients(inputSize: number, outputSize: number): Coefficients {
 }
 
 /**
- * Resize an RGB picture.
+ * Bring each row of an RGB picture to `size` pixels: the first of Pillow's two passes.
  *
  * @param pixels (height, width, 3) bytes.
- * @returns (size, size, 3) bytes.
+ * @returns (height, size, 3) bytes.
  */
-export function resizeBilinear(pixels: Uint8Array, width: number, height: number, size: number): Uint8Array {
-  // Like Pillow, leave out a pass that would change nothing.
-  const rows = width === size ? pixels : resizeRows(pixels, width, height, size);
-  return height === size ? rows : resizeColumns(rows, size, height, size);
-}
-
-function resizeRows(pixels: Uint8Array, width: number, height: number, size: number): Uint8Array {
+export function resizeRows(pixels: Uint8Array, width: number, height: number, size: number): Uint8Array {
+  if (width === size) return pixels; // Like Pillow, leave out a pass that would change nothing.
   const { first, count, weights, stride } = coefficients(width, size);
   const resized = new Uint8Array(height * size * 3);
   for (let y = 0; y < height; y++) {
@@ -86,7 +81,14 @@ function resizeRows(pixels: Uint8Array, width: number, height: number, size: num
   return resized;
 }
 
-function resizeColumns(pixels: Uint8Array, width: number, height: number, size: number): Uint8Array {
+/**
+ * Bring each column of an RGB picture to `size` pixels: the second pass.
+ *
+ * @param pixels (height, width, 3) bytes.
+ * @returns (size, width, 3) bytes.
+ */
+export function resizeColumns(pixels: Uint8Array, width: number, height: number, size: number): Uint8Array {
+  if (height === size) return pixels;
   const { first, count, weights, stride } = coefficients(height, size);
   const resized = new Uint8Array(size * width * 3);
   const line = width * 3;

@@ -1,0 +1,23 @@
+/** Where the page starts. */
+
+import { render } from "preact";
+
+import { createEngine } from "./engine/client";
+import { testInterface } from "./engine/testInterface";
+import { LanguageProvider } from "./i18n/language";
+import { registerOffline } from "./offline";
+import { App } from "./ui/App";
+import { Cases } from "./ui/cases";
+import "./styles/index.css";
+
+const engine = createEngine();
+window.derma = testInterface(engine);
+
+const root = document.getElementById("app")!;
+root.replaceChildren();
+render(
+  <LanguageProvider>
+    <App engine={engine} offline={registerOffline(engine.ready)} cases={new Cases(engine)} />
+  </LanguageProvider>,
+  root,
+);
