@@ -11,7 +11,9 @@ import pytest
 from derma_assets.browser.web_build import SOURCES, run_node
 from derma_assets.calibration.labelled_logits import LabelledLogits
 from derma_assets.diagnoses import CODES
+from derma_assets.evaluation.refusals import GOOD
 from derma_assets.evaluation.tables import PER_CLASS_METRICS, overall_table
+from derma_assets.evaluation.unsuitable_pictures import KINDS
 
 LANGUAGES = ("en", "ru", "kk")
 # What Intl.PluralRules tells apart for whole numbers, and `other` for the rest.
@@ -113,6 +115,10 @@ def test_kazakh_is_kazakh(texts: dict[str, Any]) -> None:
     with_own_letters = sum(bool(KAZAKH_LETTERS & set(sentence.lower())) for sentence in sentences)
 
     assert with_own_letters / len(sentences) > 0.7
+
+
+def test_every_kind_of_refused_picture_has_a_name(texts: dict[str, Any]) -> None:
+    assert set(texts["en"]["about"]["kinds"]) == {GOOD, *KINDS}
 
 
 def test_every_diagnosis_and_every_figure_has_a_name(texts: dict[str, Any]) -> None:

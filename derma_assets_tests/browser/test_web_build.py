@@ -44,8 +44,10 @@ def test_versions_are_pinned_and_name_no_registry() -> None:
     assert "registry" not in lock
 
 
-def test_the_back_end_is_in_the_page(page_folder: Path) -> None:
-    assert len(list(page_folder.rglob("*.wasm"))) == 2
+def test_every_variant_of_the_back_end_is_in_the_page(page_folder: Path) -> None:
+    names = sorted(path.name.rsplit("-", 1)[0] for path in page_folder.rglob("*.wasm"))
+
+    assert names == ["tfjs-backend-wasm", "tfjs-backend-wasm-simd", "tfjs-backend-wasm-threaded-simd"]
 
 
 def test_without_a_network_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +64,7 @@ def test_sources_that_do_not_build_are_reported(
 ) -> None:
     broken = tmp_path / "web"
     shutil.copytree(SOURCES, broken, ignore=shutil.ignore_patterns("node_modules", "dist"))
-    (broken / "src" / "main.ts").write_text("import './absent';")
+    (broken / "src" / "main.tsx").write_text("import './absent';")
     build = tmp_path / "build"
     build.mkdir()
     (build / "node_modules").symlink_to(page_folder.parent / "node_modules")

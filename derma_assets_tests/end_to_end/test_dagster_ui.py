@@ -46,11 +46,12 @@ def test_nothing_is_stale_after_a_run(ui: str) -> None:
 
 
 def test_a_changed_setting_makes_what_depends_on_it_stale(sample_run: SampleRun) -> None:
-    below_thresholds = {"operating_points", "overall_metrics", "tfjs_bundle"}
+    thresholds = {"operating_points", "view_calibration"}
+    below = {"overall_metrics", "subgroup_metrics", "view_metrics", "tfjs_bundle", "latency_benchmark"}
     with webserver(sample_run.env | {"DERMA_REFERRAL_SENSITIVITY": "0.9"}) as address:
         stale = stale_assets(address)
-    assert "operating_points" in stale
-    assert stale <= below_thresholds
+    assert thresholds <= stale
+    assert stale <= thresholds | below
     with webserver(sample_run.env | {"DERMA_IMAGE_SIZE": "64"}) as address:
         stale = stale_assets(address)
     assert "image_arrays" in stale
