@@ -345,7 +345,7 @@ export const en = {
       name: "Actinic keratosis or Bowen's disease",
       description: description(
         "Rough, scaly patches on skin that had much sun. Actinic keratoses are precursors of squamous cell carcinoma, Bowen's disease is its form that has not yet grown deeper.",
-        "To be treated, and watched for thickening, pain or ulcers, which suggest invasive cancer.",
+        "To be referred for treatment; thickening, pain or ulcers suggest invasive cancer.",
         "DermNet, “Actinic keratosis” and “Intraepidermal squamous cell carcinoma”",
       ),
     },

@@ -7,7 +7,7 @@ export const kk: Texts = {
   appName: "Тері түзілімін бағалау",
   tagline: "Суреттер осы құрылғыда қалады: ешқайда жіберілмейді.",
   disclaimer: "Шешім қабылдауға көмек, диагноз емес.",
-  synthetic: "Салынған суреттермен үйретілген көрсетілім моделі: адамдарға қолдануға болмайды.",
+  synthetic: "Жасанды жолмен жасалған суреттермен үйретілген көрсетілім моделі: адамдарға қолдануға болмайды.",
   skipToContent: "Мазмұнға өту",
 
   nav: { label: "Бөлімдер", home: "Жаңа сурет", batch: "Суреттер", history: "Тарих", about: "Модель", settings: "Баптау" },
@@ -37,7 +37,7 @@ export const kk: Texts = {
     whileLoading: "Суретті қазір-ақ таңдауға болады; модель жүктелісімен тексеріледі.",
     tipsTitle: "Жақсы сурет алу үшін",
     tips: [
-      "Дерматоскопты теріге тығыз қойыңыз; жанасатын түрі болса, гель немесе спирт жағыңыз.",
+      "Дерматоскопты теріге тегіс, баспай қойыңыз; жанасатын түрі болса, гель немесе спирт жағыңыз.",
       "Түзілім суреттің шамамен жартысын алсын, айналасында қалыпты тері болсын.",
       "Анықтықты түзілімге бағыттаңыз, қозғалмаңыз, дерматоскоптың жарығын қосыңыз.",
       "Шашты ысырып, көпіршіктерді сүртіп тастаңыз.",
@@ -63,7 +63,7 @@ export const kk: Texts = {
   result: {
     title: "Нәтиже",
     refer: "Маманға жолдаңыз",
-    doNotRefer: "Модель жолдауды ұсынбайды",
+    doNotRefer: "Модель жолдауға негіз таппады",
     referWhy: "«{rules}» бағасы шекке жетті немесе одан жоғары.",
     doNotReferWhy: "Барлық баға өз шегінен төмен.",
     suspicion: "Сіздің күдігіңіз бұл нәтижеден маңыздырақ: күмәндансаңыз, жолдаңыз.",
@@ -76,8 +76,8 @@ export const kk: Texts = {
     likeliest: "Жетеуінің ішіндегі ең ықтимал үшеуі",
     malignant: "қатерлі",
     benign: "қатерсіз",
-    lessThan: "{value} аз",
-    moreThan: "{value} көп",
+    lessThan: "{value}-дан аз",
+    moreThan: "{value}-дан көп",
     moreAbout: "Диагноз туралы",
     source: "Дереккөз: {source}",
     picture: "Сурет",
@@ -94,7 +94,7 @@ export const kk: Texts = {
     reached: "жетті",
     below: "төмен",
     ruleNames: { referral: "кез келген қатерлі диагноз", melanoma: "меланома" },
-    ruleNote: "Тексеру суреттерінде «{rule}» ережесі жағдайлардың {sensitivity} тапты және қалғандарының {specificity} дұрыс өткізді.",
+    ruleNote: "Тексеру суреттерінде «{rule}» ережесі жағдайлардың {sensitivity}-ын тапты және қалғандарының {specificity}-ын дұрыс өткізді.",
     views: {
       one: "Суреттің {count} көрінісі бойынша, {time} ішінде есептелді.",
       other: "Суреттің {count} көрінісінің орташасы, {time} ішінде есептелді.",
@@ -167,7 +167,7 @@ export const kk: Texts = {
     waiting: "күтуде",
     refused: "бағаланбайды",
     failed: "оқылмайды",
-    open: "{name} ашу",
+    open: "Ашу: {name}",
     count: { one: "{count} сурет", other: "{count} сурет" },
     toRefer: { one: "{count} жолдау керек", other: "{count} жолдау керек" },
     clear: "Барлығын алып тастау",
@@ -175,14 +175,14 @@ export const kk: Texts = {
 
   report: {
     title: "Есеп",
-    details: "Басып шығару, сақтау және шығару",
+    details: "Басып шығару, сақтау және экспорттау",
     patient: "Науқастың белгісі",
     notes: "Жазбалар",
     notStored: "Мұнда жазылғаны тек есепке түседі, сақталмайды.",
     print: "Басып шығару",
     saveHtml: "Файл етіп сақтау",
-    exportJson: "JSON шығару",
-    exportCsv: "CSV шығару",
+    exportJson: "JSON экспорттау",
+    exportCsv: "CSV экспорттау",
     made: "Жасалған уақыты: {date}",
     file: "Файл аты",
     frame: "Шаршы",
@@ -331,7 +331,7 @@ export const kk: Texts = {
     min: "Ең жылдам",
     max: "Ең баяу",
     sd: "Стандартты ауытқу",
-    exportCsv: "CSV шығару",
+    exportCsv: "CSV экспорттау",
     backend: "Есептеген",
     threads: { one: "{count} ағын", other: "{count} ағын" },
   },
@@ -342,8 +342,8 @@ export const kk: Texts = {
       description: {
         about:
           "Күн көп түскен терідегі бұдыр, қабыршақты дақтар. Актиникалық кератоз — жалпақ жасушалы обырдың алдыңғы сатысы, Боуэн ауруы — оның әлі тереңге өспеген түрі.",
-        advice: "Емдеу және бақылау керек: қалыңдау, ауырсыну немесе жара тереңге өскенін білдіруі мүмкін.",
-        source: "DermNet, “Actinic keratosis”, “Intraepidermal squamous cell carcinoma”",
+        advice: "Емдеуге жолдаңыз; қалыңдау, ауырсыну немесе жара инвазивті обырға өткенін білдіруі мүмкін.",
+        source: "DermNet, “Actinic keratosis”; “Intraepidermal squamous cell carcinoma”",
       },
     },
     bcc: {
@@ -365,7 +365,7 @@ export const kk: Texts = {
       },
     },
     df: {
-      name: "Тері фибромасы (дерматофиброма)",
+      name: "Дерматофиброма",
       description: {
         about: "Тығыз, зиянсыз түйін, көбіне аяқта; екі жағынан қысқанда ойылып кетеді.",
         advice: "Емдеудің қажеті жоқ. Өссе, жолдаңыз.",
@@ -373,11 +373,11 @@ export const kk: Texts = {
       },
     },
     mel: {
-      name: "Меланома (қатерлі ісік)",
+      name: "Меланома",
       description: {
         about: "Жиі кездесетін тері обырларының ең қауіптісі: ерте тарайды. Ерте табылып, алынса, әдетте жазылады.",
         advice: "Өзгеруін күтпей, шұғыл жолдау керек.",
-        source: "DermNet, “Melanoma”; NICE NG12 “Suspected cancer: recognition and referral”",
+        source: "DermNet, “Melanoma”; NICE guideline NG12, “Suspected cancer: recognition and referral”",
       },
     },
     nv: {
