@@ -14,7 +14,7 @@ export NODE_USE_SYSTEM_CA ?= 1
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo materialize app ui metrics test test-browser test-real browser screenshots lint format lock clean
+.PHONY: help setup home demo materialize app ui metrics test test-browser test-real browser screenshots bench-browser lint format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -73,6 +73,10 @@ test-real: setup browser ## run the graph on a few hundred real lesions: make te
 screenshots: setup browser ## take the pictures in docs/app anew, from the demo's bundle
 	@DERMA_DATASET=sample $(BIN)/python -m derma_assets.browser.screenshots docs/app
 
+bench-browser: setup browser ## time the last bundle beside other runtimes (half an hour): make bench-browser DERMA_DATASET=ham10000
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-bench.lock
+	@$(BIN)/python -m derma_assets.browser.peers_report $(if $(RUNS),--runs $(RUNS)) $(if $(COLD_RUNS),--cold-runs $(COLD_RUNS))
+
 lint: setup ## check style and types
 	@$(BIN)/ruff check derma_assets derma_assets_tests
 	@$(BIN)/ruff format --check derma_assets derma_assets_tests
@@ -82,9 +86,11 @@ format: setup ## put the style right
 	@$(BIN)/ruff format derma_assets derma_assets_tests
 	@$(BIN)/ruff check --fix derma_assets derma_assets_tests
 
-lock: setup ## resolve requirements.lock anew from pyproject.toml
+lock: setup ## resolve both lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --extra dev pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --group pyproject.toml:bench --constraint requirements.lock --output-file requirements-bench.lock
 
 clean: ## remove what runs wrote (data/), not the environment
 	@find data -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +

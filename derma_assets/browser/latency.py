@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from derma_assets.browser.chromium import launched, open_bundle
-from derma_assets.browser.latency_calibration import Calibration, calibrate, is_real
+from derma_assets.browser.latency_calibration import calibrate, is_real
 from derma_assets.browser.latency_runs import browser_process, cold_run, keep_picture, photograph, warm_run
 from derma_assets.browser.serve import serving
 from derma_assets.browser.throttling import ThrottlingUnavailable, slowed
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
 LABEL = "a slowed desktop, not a phone"
 WARM, COLD = "warm", "cold"
-START_BACKEND = "wasm"
-BACKENDS = (START_BACKEND, "wasm-threads")
+START_BACKEND, THREADED_BACKEND = "wasm", "wasm-threads"
 SLOWDOWNS = (1, 4, 6)
 UNMEASURED_RUNS = 5
 MEASURED = "measured"
@@ -102,16 +101,28 @@ def measure_latency(executable: Path, bundle: Path, runs: int, slowdowns: Sequen
     jpeg = photograph()
     rows: list[dict[str, Any]] = []
     with launched(executable) as browser, serving(bundle) as address:
-        first = open_bundle(browser, address)
-        offered = [backend for backend in BACKENDS if backend in first.evaluate(_BACKENDS)]
-        first.close()
+        offered = page_threads(browser, address)
         total = len(offered) * len(slowdowns) * (UNMEASURED_RUNS + 2 * runs)
         with bar(total, "timing the page", "runs") as shown:
-            for backend in offered:
-                rows += _rows_of_backend(browser, address, jpeg, backend, runs, slowdowns, shown.update)
+            for backend, threads in offered.items():
+                rows += _rows_of_backend(browser, address, jpeg, backend, threads, runs, slowdowns, shown.update)
         name = f"Chromium {browser.version}"
     table = pd.DataFrame(rows, columns=_COLUMNS).astype({"n": int, "slowdown": float})
     return Latency(name, len(jpeg), table, time.monotonic() - started)
+
+
+def page_threads(browser: "Browser", address: str) -> dict[str, int]:
+    """Return the back ends of a served bundle that run on the processor, and how many threads each takes."""
+    page = open_bundle(browser, address)
+    keep_picture(page, photograph())
+    offered = page.evaluate(_BACKENDS)
+    found = {}
+    for backend in (START_BACKEND, THREADED_BACKEND):
+        if backend in offered:
+            warm_run(page, {"backend": backend, "views": 1})
+            found[backend] = int(page.evaluate(_THREADS))
+    page.close()
+    return found
 
 
 def _rows_of_backend(
@@ -119,6 +130,7 @@ def _rows_of_backend(
     address: str,
     jpeg: bytes,
     backend: str,
+    threads: int,
     runs: int,
     slowdowns: Sequence[float],
     done: Callable[[int], Any],
@@ -129,26 +141,23 @@ def _rows_of_backend(
     options = {"backend": backend, "views": 1}
     # From here on the page stays with this back end, and tries no other.
     warm_run(page, options)
-    threads = int(page.evaluate(_THREADS))
     # A page starts on one thread by itself; to name it would have it wait for the model before it decodes.
     cold_options = {"views": 1} if backend == START_BACKEND else options
     timed = [
-        _Timed(WARM, UNMEASURED_RUNS, lambda: warm_run(page, options)[0], calibrate(page, threads)),
+        _Timed(WARM, threads, UNMEASURED_RUNS, lambda: warm_run(page, options)[0]),
         # Whatever the model takes, a page that opens keeps every processor busy.
-        _Timed(
-            COLD,
-            0,
-            lambda: cold_run(browser, address, jpeg, cold_options),
-            calibrate(page, int(page.evaluate(_PROCESSORS))),
-        ),
+        _Timed(COLD, int(page.evaluate(_PROCESSORS)), 0, lambda: cold_run(browser, address, jpeg, cold_options)),
     ]
+    calibrations = {one.busy: calibrate(page, one.busy) for one in timed}
     rows = []
     for slowdown in slowdowns:
         for one in timed:
             row = {"measure": one.measure, "backend": backend, "threads": threads, "slowdown": slowdown}
+            calibrations[one.busy] = calibrations[one.busy].renewed()
             try:
-                with slowed(process, slowdown, one.calibration.threads) as how:
-                    rows.append({**row, "slowed_by": how, **one.measured(runs, slowdown, done)})
+                with slowed(process, slowdown, one.busy) as how:
+                    found = one.measured(runs, slowdown, calibrations[one.busy].slowdown, done)
+                rows.append({**row, "slowed_by": how, **found})
             except ThrottlingUnavailable as error:
                 rows.append({**row, "state": f"not measured: {error}", "n": 0})
     page.close()
@@ -161,26 +170,35 @@ class _Timed:
 
     Attributes:
         measure: `warm` or `cold`.
+        busy: How many threads are busy meanwhile.
         unmeasured: How many runs go before those that count.
         run: Does it once and returns its milliseconds.
-        calibration: A loop in as many threads as are busy meanwhile.
     """
 
     measure: str
+    busy: int
     unmeasured: int
     run: Callable[[], float]
-    calibration: Calibration
 
-    def measured(self, runs: int, slowdown: float, done: Callable[[int], Any]) -> dict[str, Any]:
-        """Return the statistics of some runs, or why they are worth nothing."""
-        before = self.calibration.slowdown()
+    def measured(
+        self, runs: int, slowdown: float, slowdown_now: Callable[[], float], done: Callable[[int], Any]
+    ) -> dict[str, Any]:
+        """Return the statistics of some runs, or why they are worth nothing.
+
+        Args:
+            runs: How many count.
+            slowdown: How many times slower they should be.
+            slowdown_now: Measures how many times slower they are.
+            done: Told of every run.
+        """
+        before = slowdown_now()
         milliseconds = []
         for number in range(-self.unmeasured, runs):
             one = self.run()
             if number >= 0:
                 milliseconds.append(one)
             done(1)
-        achieved = (before + self.calibration.slowdown()) / 2
+        achieved = (before + slowdown_now()) / 2
         if slowdown > 1 and not is_real(achieved, slowdown):
             return {"achieved_slowdown": achieved, "state": f"refused: slowed {achieved:.1f} times instead", "n": 0}
         return {"achieved_slowdown": achieved, "state": MEASURED, **statistics(milliseconds)}

@@ -24,9 +24,9 @@ _JPEG_QUALITY = 98
 # Grain of a sensor: without it a drawn picture would be a fraction of a photograph's bytes, and sooner decoded.
 _GRAIN = 8.0
 
-_KEEP_PICTURE = """([encoded]) => {
+_KEEP_PICTURE = """([encoded, type]) => {
   const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
-  window.timedPicture = new Blob([bytes], { type: "image/jpeg" });
+  window.timedPicture = new Blob([bytes], { type });
 }"""
 _WARM_RUN = """async ([options]) => {
   const started = performance.now();
@@ -72,9 +72,9 @@ def browser_process(browser: "Browser") -> int:
     return next(int(process["id"]) for process in processes if process["type"] == "browser")
 
 
-def keep_picture(page: "Page", jpeg: bytes) -> None:
-    """Give an open page the picture that `warm_run` analyses."""
-    page.evaluate(_KEEP_PICTURE, [base64.b64encode(jpeg).decode()])
+def keep_picture(page: "Page", content: bytes, mime_type: str = "image/jpeg") -> None:
+    """Give an open page the picture file that `warm_run` analyses."""
+    page.evaluate(_KEEP_PICTURE, [base64.b64encode(content).decode(), mime_type])
 
 
 def warm_run(page: "Page", options: Mapping[str, Any]) -> tuple[float, np.ndarray]:

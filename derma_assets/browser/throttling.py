@@ -182,10 +182,12 @@ def _remove(group: Path, home: Path) -> None:
 
 
 def _remove_left_over(parent: Path) -> None:
-    """Remove the groups of measurements that were killed: they are empty once their browser has ended."""
+    """Remove the groups of measurements that were killed. Others that still run keep theirs, empty or not."""
     for group in parent.glob(f"{_PREFIX}*"):
-        with suppress(OSError):
-            group.rmdir()
+        creator = group.name.removeprefix(_PREFIX).partition("-")[0]
+        if creator.isdigit() and not psutil.pid_exists(int(creator)):
+            with suppress(OSError):
+                group.rmdir()
 
 
 @contextmanager

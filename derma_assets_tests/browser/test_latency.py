@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,26 +30,25 @@ from derma_assets.storage.io_managers import io_managers
 
 
 class SteadyPage:
-    """Stands in for a page whose calibration loop always takes `milliseconds` a step."""
+    """Stands in for a page whose calibration loop takes these many milliseconds a step, the last for ever."""
 
-    def __init__(self, milliseconds: float) -> None:
-        self._milliseconds = milliseconds
+    def __init__(self, *milliseconds: float) -> None:
+        self._milliseconds = list(milliseconds)
 
     def evaluate(self, script: str, argument: Any) -> float:
         _, steps = argument
-        return self._milliseconds * steps
+        return steps * (self._milliseconds.pop(0) if len(self._milliseconds) > 1 else self._milliseconds[0])
 
 
-def _timed(page_ms: float, unmeasured: int = 2) -> tuple[latency._Timed, list[float]]:
-    """Return runs of 1, 2, 3 ... ms under a loop that takes `page_ms` a step, 1 at full speed; and the runs done."""
+def _timed(unmeasured: int = 2) -> tuple[latency._Timed, list[float]]:
+    """Return runs of 1, 2, 3 ... ms, and the list of those done."""
     runs: list[float] = []
 
     def run() -> float:
         runs.append(len(runs) + 1.0)
         return runs[-1]
 
-    page: Any = SteadyPage(page_ms)
-    return latency._Timed(WARM, unmeasured, run, Calibration(page, 1, steps=10, full_speed_ms=10.0)), runs
+    return latency._Timed(WARM, 1, unmeasured, run), runs
 
 
 def _row(**changes: Any) -> dict[str, Any]:
@@ -86,24 +86,32 @@ def test_a_slowdown_must_be_the_one_that_was_wanted(achieved: float, real: bool)
     assert is_real(achieved, 4) is real
 
 
+def test_the_fastest_loop_at_full_speed_and_the_middle_slowed_one_count() -> None:
+    page: Any = SteadyPage(3, 1.5, 2)
+    calibration = Calibration(page, threads=1, steps=10, full_speed_ms=20.0).renewed()
+    assert calibration.full_speed_ms == 15.0
+    assert replace(calibration, page=SteadyPage(6, 90, 9)).slowdown() == pytest.approx(6.0)
+
+
 def test_the_first_runs_do_not_count() -> None:
-    timed, runs = _timed(page_ms=4)
+    timed, runs = _timed()
     done: list[int] = []
-    found = timed.measured(3, 4, done.append)
+    found = timed.measured(3, 4, lambda: 4.0, done.append)
     assert len(runs) == sum(done) == 5
     assert found["state"] == MEASURED
-    assert found["achieved_slowdown"] == pytest.approx(4)
+    assert found["achieved_slowdown"] == 4.0
     assert (found["n"], found["min_ms"], found["max_ms"]) == (3, 3.0, 5.0)
 
 
 def test_runs_that_were_not_slowed_are_refused() -> None:
-    timed, _ = _timed(page_ms=1.2)
-    found = timed.measured(3, 4, lambda _: None)
-    assert found["state"] == "refused: slowed 1.2 times instead"
+    timed, _ = _timed()
+    slowdowns = iter([4.0, 1.0])
+    found = timed.measured(3, 4, lambda: next(slowdowns), lambda _: None)
+    assert found["state"] == "refused: slowed 2.5 times instead"
     assert found["n"] == 0
     assert not found.keys() & set(STATISTICS) - {"n"}
     # At full speed the loop only tells how busy the computer was.
-    assert _timed(page_ms=2)[0].measured(3, 1, lambda _: None)["state"] == MEASURED
+    assert timed.measured(3, 1, lambda: 2.0, lambda _: None)["state"] == MEASURED
 
 
 def test_the_photograph_is_as_large_as_one() -> None:

@@ -137,8 +137,27 @@ def test_what_this_computer_offers_holds_for_children_and_leaves_nothing_behind(
         raise KeyError
     if linux:
         assert groups() == before
-    assert not [group for one in throttling._hierarchies(family.pid) for group in one.parent.glob("derma-slowed-*")]
+    # Others may be measuring on this computer meanwhile.
+    own = f"derma-slowed-{os.getpid()}-*"
+    assert not [group for one in throttling._hierarchies(family.pid) for group in one.parent.glob(own)]
     assert not any(_is_stopped(pid) for pid in members)
+
+
+def test_what_killed_measurements_left_is_removed_and_what_others_use_is_not(
+    family: "subprocess.Popen[str]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, mount = _made_up("cgroup", "rw,cpu", "3:cpu:/", tmp_path, family.pid, monkeypatch)
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    left, used = mount / f"derma-slowed-{ended.pid}-7", mount / f"derma-slowed-{os.getppid()}-7"
+    left.mkdir()
+    # Just made by another measurement, which has not put its browser in yet.
+    used.mkdir()
+
+    with slowed(family.pid, 4) as how:
+        assert how == V1
+    assert not left.exists()
+    assert used.exists()
 
 
 def test_what_cannot_be_slowed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
