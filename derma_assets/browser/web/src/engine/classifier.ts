@@ -24,11 +24,25 @@ export class Classifier {
     private current: Loaded,
   ) {}
 
-  /** Load the model with the back end that every device has. Rejects with EngineError. */
-  static async start(manifest: Manifest, base: string, progress: (download: Download) => void): Promise<Classifier> {
+  /**
+   * Load the model with the back end that every device has. Rejects with EngineError.
+   *
+   * @param awaited The manifest; the worker's own script is loaded meanwhile.
+   */
+  static async start(
+    awaited: Promise<Manifest>,
+    base: string,
+    progress: (download: Download) => void,
+  ): Promise<Classifier> {
     const current = Loaded.spawn(BASELINE);
-    await current.load(manifest, base, proxy(progress));
-    return new Classifier(manifest, base, current);
+    try {
+      const manifest = await awaited;
+      await current.load(manifest, base, proxy(progress));
+      return new Classifier(manifest, base, current);
+    } catch (error) {
+      current.terminate();
+      throw error;
+    }
   }
 
   get choice(): BackendChoice {

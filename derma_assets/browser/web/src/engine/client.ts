@@ -44,13 +44,12 @@ export class BrowserEngine implements Engine {
   constructor(base: string) {
     this.pictures = spawn<PictureWorker>(new URL(pictureWorkerUrl, import.meta.url).href);
     this.manifest = loadManifest(base, import.meta.url, (waiting) => this.report({ waiting }));
-    this.loaded = this.manifest.then((manifest) =>
-      Classifier.start(manifest, base, (download) => this.report(download)),
-    );
+    this.loaded = Classifier.start(this.manifest, base, (download) => this.report(download));
     this.ready = this.loaded.then(
       (classifier) => {
         this.becomeReady(classifier);
-        void classifier.warmUp().then(() => this.lookForFasterWhenQuiet());
+        // A picture that waits goes first, and warms up as well.
+        if (this.working === 0) void classifier.warmUp().then(() => this.lookForFasterWhenQuiet());
       },
       (error: unknown) => {
         const { problem } = asEngineError(error);
@@ -79,13 +78,17 @@ export class BrowserEngine implements Engine {
     clearTimeout(this.quiet);
     this.working += 1;
     try {
-      const [manifest, classifier] = await Promise.all([this.manifest, this.loaded]);
+      const manifest = await this.manifest;
+      // While the model is still being loaded, the picture can be made ready for it.
+      const [input, classifier] = await Promise.all([
+        timed(() => this.prepare(picture.id, crop, manifest)),
+        this.loaded,
+      ]);
       const started = performance.now();
-      const input = await this.prepare(picture.id, crop, manifest);
       const count = views ?? classifier.affordableViews();
       const way = manifest.views.find((one) => one.count === count)!;
-      const outputs = await classifier.classify(input.pixels, count);
-      const measures = { ...input.quality, unfamiliarity: outputs.unfamiliarity[0]! };
+      const outputs = await classifier.classify(input.result.pixels, count);
+      const measures = { ...input.result.quality, unfamiliarity: outputs.unfamiliarity[0]! };
       const classes = manifest.labels.length;
       const logits = meanOverViews(outputs.logits, count);
       return {
@@ -99,7 +102,7 @@ export class BrowserEngine implements Engine {
         measures,
         refusals: limitsBroken(measures, manifest.guard.measures),
         crop,
-        milliseconds: performance.now() - started,
+        milliseconds: input.milliseconds + performance.now() - started,
         backend: classifier.choice.name,
       };
     } catch (error) {
@@ -165,6 +168,12 @@ export class BrowserEngine implements Engine {
     this.searched = await classifier.tryFaster();
     this.becomeReady(classifier);
   }
+}
+
+async function timed<Result>(work: () => Promise<Result>): Promise<{ result: Result; milliseconds: number }> {
+  const started = performance.now();
+  const result = await work();
+  return { result, milliseconds: performance.now() - started };
 }
 
 function meanOverViews(logits: Float32Array, views: number): Float32Array {

@@ -94,12 +94,19 @@ function readConstant(spec: io.WeightsManifestEntry, bytes: ArrayBuffer): Consta
     if (spec.dtype === "int32") {
       return { shape, dtype: "int32", values: Int32Array.from(stored, (value) => Math.round(value * scale + min)) };
     }
-    return { shape, dtype: "float32", values: Float32Array.from(stored, (value) => value * scale + min) };
+    return { shape, dtype: "float32", values: dequantised(stored, scale, min) };
   }
   if (spec.dtype === "float32") return { shape, dtype: "float32", values: new Float32Array(bytes) };
   if (spec.dtype === "int32") return { shape, dtype: "int32", values: new Int32Array(bytes) };
   if (spec.dtype === "bool") return { shape, dtype: "bool", values: new Uint8Array(bytes) };
   return unknown(spec.dtype);
+}
+
+// A loop: `Float32Array.from` with a function takes ten times as long, and millions of weights pass here at every start.
+function dequantised(stored: Uint8Array | Uint16Array, scale: number, min: number): Float32Array {
+  const values = new Float32Array(stored.length);
+  for (let index = 0; index < values.length; index++) values[index] = stored[index]! * scale + min;
+  return values;
 }
 
 function unknown(dtype: string): never {
@@ -109,7 +116,9 @@ function unknown(dtype: string): never {
 /** Half-precision floats to single precision, exactly. */
 function widened(halves: Uint16Array): Float32Array {
   const table = halfTable();
-  return Float32Array.from(halves, (half) => table[half]!);
+  const values = new Float32Array(halves.length);
+  for (let index = 0; index < values.length; index++) values[index] = table[halves[index]!]!;
+  return values;
 }
 
 let halves: Float32Array | null = null;
