@@ -62,7 +62,7 @@ def machine() -> str:
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     processor = next(iter(names), platform.processor() or platform.machine())
     gigabytes = psutil.virtual_memory().total / 2**30
-    return f"{psutil.cpu_count()} x {processor}, {gigabytes:.0f} GB, {platform.system()} {platform.release()}"
+    return f"{psutil.cpu_count()} x {processor}, {gigabytes:.0f} GB, {platform.system()}"
 
 
 def latency_markdown(latency: Latency, peers: pd.DataFrame, circumstances: Circumstances) -> str:
