@@ -49,6 +49,8 @@ def test_the_graph_runs_on_real_lesions(few_lesions: Path, tmp_path_factory: pyt
         DERMA_EPOCHS="5",
         DERMA_VALIDATION_FRACTION="0.2",
         DERMA_TEST_FRACTION="0.2",
+        # Slowed six times, each of them takes seconds.
+        DERMA_LATENCY_RUNS="2",
     )
     run = materialize("*", env)
     assert run.returncode == 0, said(run)[-6000:]
