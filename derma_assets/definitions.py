@@ -12,6 +12,7 @@ from derma_assets.calibration import checks as calibration_checks
 from derma_assets.dataset import assets as dataset_assets
 from derma_assets.dataset import checks as dataset_checks
 from derma_assets.evaluation import assets as evaluation_assets
+from derma_assets.evaluation import uncertainty_assets
 from derma_assets.settings import settings
 from derma_assets.splits import assets as splits_assets
 from derma_assets.splits import checks as splits_checks
@@ -29,6 +30,7 @@ defs = dg.Definitions(
             training_assets,
             calibration_assets,
             evaluation_assets,
+            uncertainty_assets,
             browser_assets,
             latency_asset,
         ]

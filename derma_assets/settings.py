@@ -75,6 +75,13 @@ class Settings(BaseSettings):
         lt=1,
         description="Sensitivity on validation at which the referral operating point is set.",
     )
+    clinic_prevalence: float = Field(
+        0.05,
+        gt=0,
+        lt=1,
+        description="Share of malignant lesions among those that a clinic photographs, for the decision curve: a data "
+        "set collects rare cases, a clinic does not.",
+    )
     allowed_unreadable: int = Field(
         0, ge=0, description="How many missing or unreadable pictures a run may leave out; more stop it."
     )
