@@ -14,7 +14,7 @@ export NODE_USE_SYSTEM_CA ?= 1
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo materialize app ui metrics test test-browser test-real browser screenshots bench-browser lint format lock clean
+.PHONY: help setup home demo materialize external app ui metrics test test-browser test-real browser screenshots bench-browser lint format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -50,12 +50,22 @@ materialize: home ## run a part of the graph, or all of it: make materialize SEL
 metrics: setup ## print the metric tables of the last run
 	@$(BIN)/python -m derma_assets.evaluation.report
 
+external: home ## validate on data sets of others: make external DERMA_EXTERNAL_DATASETS=name=folder,... [NAME=name]
+	@names="$(or $(NAME),$(shell echo '$(DERMA_EXTERNAL_DATASETS)' | tr ',' '\n' | sed -n 's/^ *\([^= ]*\) *=.*/\1/p'))"; \
+	test -n "$$names" || { echo "say which: make external DERMA_EXTERNAL_DATASETS=name=folder,...; see docs/external_validation.md"; exit 1; }; \
+	export DERMA_EXTERNAL_DATASETS='$(DERMA_EXTERNAL_DATASETS)'; \
+	for name in $$names; do \
+		PYTHONWARNINGS="ignore:Function \`asset_materialize" $(BIN)/dagster asset materialize -m derma_assets.studies \
+			--select external_validation --partition $$name --config-json '{"loggers": {"console": {}}}' || exit 1; \
+		$(BIN)/python -m derma_assets.evaluation.external_report $$name || exit 1; \
+	done
+
 app: setup ## serve the last bundle on 127.0.0.1, or to phones in the network: make app LAN=1
 	@$(BIN)/python -m derma_assets.browser.serve $(if $(LAN),--lan) \
 		$(if $(CERTIFICATE),--certificate '$(CERTIFICATE)') $(if $(KEY),--key '$(KEY)')
 
 ui: home ## open the Dagster UI on 127.0.0.1:3000, with the runs so far
-	@$(BIN)/dagster dev -m derma_assets.definitions -h 127.0.0.1 -p 3000
+	@$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
 
 browser: setup
 	@$(BIN)/python -m derma_assets.browser.install

@@ -4,12 +4,13 @@ A setting left empty takes the default of the chosen data set (`DATASET_DEFAULTS
 small, synthetic and trained from scratch; HAM10000 is fine-tuned from ImageNet weights.
 """
 
+import re
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from derma_assets.errors import UserError
 
@@ -82,6 +83,10 @@ class Settings(BaseSettings):
         description="Share of malignant lesions among those that a clinic photographs, for the decision curve: a data "
         "set collects rare cases, a clinic does not.",
     )
+    external_datasets: Annotated[dict[str, Path], NoDecode] = Field(
+        {},
+        description="Data sets of others to validate on: `name=folder,name2=folder2`; docs/external_validation.md.",
+    )
     allowed_unreadable: int = Field(
         0, ge=0, description="How many missing or unreadable pictures a run may leave out; more stop it."
     )
@@ -107,6 +112,23 @@ class Settings(BaseSettings):
     executor: Literal["in_process", "multiprocess"] = Field(
         "in_process", description="How Dagster runs the steps of a run."
     )
+
+    @field_validator("external_datasets", mode="before")
+    @classmethod
+    def _split_external_datasets(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        found: dict[str, Path] = {}
+        for part in filter(None, (part.strip() for part in value.split(","))):
+            name, equals, folder = (piece.strip() for piece in part.partition("="))
+            if not equals or not folder or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+                raise ValueError(
+                    f"{part!r} is not name=folder (a name is letters, digits, - and _), several separated by commas"
+                )
+            if name in found:
+                raise ValueError(f"the name {name} is there twice")
+            found[name] = Path(folder).expanduser()
+        return found
 
     @model_validator(mode="before")
     @classmethod

@@ -42,6 +42,7 @@ LABELS = {
     "melanoma_specificity": "Melanoma specificity at the operating point",
     "referral_sensitivity": "Referral sensitivity at the operating point",
     "referral_specificity": "Referral specificity at the operating point",
+    "referral_roc_auc": "Referral ROC-AUC",
     "verdict_sensitivity": "Sensitivity of the app's verdict (either rule) for any malignant lesion",
     "verdict_specificity": "Specificity of the app's verdict (either rule)",
     "precision": "Precision",

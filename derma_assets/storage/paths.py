@@ -20,6 +20,11 @@ def stored_path(store: Path, asset: str, io_manager_key: str) -> Path:
     return store / f"{asset}{EXTENSIONS[io_manager_key]}"
 
 
+def stored_partition(store: Path, asset: str, partition: str, io_manager_key: str) -> Path:
+    """Return where the IO manager `io_manager_key` keeps one partition of `asset`."""
+    return store / asset / f"{partition}{EXTENSIONS[io_manager_key]}"
+
+
 def released_bundle_path(root: Path) -> Path:
     """Return where the bundle that was released is kept, below the folder of everything a run writes."""
     return root / "release" / "bundle"

@@ -1,0 +1,101 @@
+"""What other data sets call their classes, in terms of the seven diagnoses.
+
+A name stands for one diagnosis, or for several that a data set does not tell apart: `benign`, `not melanoma`.
+"""
+
+import re
+
+from derma_assets.diagnoses import CODES, MALIGNANT, MELANOMA
+
+Codes = tuple[str, ...]
+
+_BENIGN = tuple(code for code in CODES if code not in MALIGNANT)
+_NOT_MELANOMA = tuple(code for code in CODES if code != MELANOMA)
+_AKIEC, _BCC, _BKL, _DF, _MEL, _NV, _VASC = ((code,) for code in CODES)
+
+_NAMES: dict[Codes, tuple[str, ...]] = {
+    _AKIEC: (
+        "akiec",
+        "ak",
+        "actinic keratosis",
+        "actinic keratoses",
+        "solar keratosis",
+        "bowen disease",
+        "bowens disease",
+        "intraepithelial carcinoma",
+        "squamous cell carcinoma in situ",
+    ),
+    _BCC: ("bcc", "basal cell carcinoma", "basal cell carcinomas"),
+    _BKL: (
+        "bkl",
+        "sk",
+        "benign keratosis",
+        "benign keratoses",
+        "benign keratosis like lesion",
+        "benign keratosis like lesions",
+        "seborrheic keratosis",
+        "seborrhoeic keratosis",
+        "seborrheic keratoses",
+        "solar lentigo",
+        "lichen planus like keratosis",
+        "lichenoid keratosis",
+        "lplk",
+    ),
+    _DF: ("df", "dermatofibroma", "dermatofibromas"),
+    _MEL: ("mel", "melanoma", "melanomas", "malignant melanoma"),
+    _NV: (
+        "nv",
+        "nev",
+        "nevus",
+        "naevus",
+        "nevi",
+        "naevi",
+        "melanocytic nevus",
+        "melanocytic nevi",
+        "common nevus",
+        "common nevi",
+        "atypical nevus",
+        "atypical nevi",
+        "dysplastic nevus",
+        "mole",
+    ),
+    _VASC: ("vasc", "vascular", "vascular lesion", "vascular lesions", "hemangioma", "haemangioma", "angioma"),
+    _BENIGN: ("benign",),
+    MALIGNANT: ("malignant",),
+    _NOT_MELANOMA: ("not melanoma", "non melanoma", "nonmelanoma", "no melanoma", "other than melanoma"),
+}
+_BY_NAME: dict[str, Codes] = {name: codes for codes, names in _NAMES.items() for name in names}
+
+# A column of 0 and 1 says by its own name what 1 is.
+_OF_ONE = {"melanoma": _MEL, "mel": _MEL, "malignant": MALIGNANT, "target": MALIGNANT, "benign malignant": MALIGNANT}
+
+
+def plain(name: object) -> str:
+    """Return a name in lower case, with single spaces for whatever separates its words, and without apostrophes."""
+    return re.sub(r"[\W_]+", " ", str(name).replace("'", "").replace("’", "")).strip().lower()
+
+
+def codes_of(name: object, own: dict[str, Codes] | None = None) -> Codes | None:
+    """Return the diagnoses that a class name stands for, in the order of `CODES`; None if it is not known.
+
+    Args:
+        name: As the data set writes it.
+        own: Names that the data set itself explains, plain; they come first.
+    """
+    return (own or {}).get(plain(name)) or _BY_NAME.get(plain(name))
+
+
+def codes_of_binary(column: str) -> dict[int, Codes] | None:
+    """Return what 0 and 1 stand for in a column of that name; None if the name does not tell."""
+    positive = _OF_ONE.get(plain(column))
+    if positive is None:
+        return None
+    return {1: positive, 0: tuple(code for code in CODES if code not in positive)}
+
+
+def title(codes: Codes) -> str:
+    """Return a short name for what these diagnoses have in common."""
+    if len(codes) == 1:
+        return codes[0]
+    known = {_BENIGN: "benign", MALIGNANT: "malignant", _NOT_MELANOMA: "not_melanoma"}
+    return known.get(codes, "+".join(codes))
