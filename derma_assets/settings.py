@@ -75,6 +75,9 @@ class Settings(BaseSettings):
         lt=1,
         description="Sensitivity on validation at which the referral operating point is set.",
     )
+    clinic_prevalence: float = Field(
+        0.02, gt=0, lt=1, description="Share of malignant lesions in the clinic that `decision_curve` is weighted to."
+    )
     allowed_unreadable: int = Field(
         0, ge=0, description="How many missing or unreadable pictures a run may leave out; more stop it."
     )

@@ -8,8 +8,14 @@ import pandas as pd
 
 from derma_assets.calibration.input_guard import REASONS
 from derma_assets.errors import InputError, UserError
+from derma_assets.evaluation.markdown import markdown, numbers, percent
 from derma_assets.evaluation.subgroups import SUBGROUP_METRICS
 from derma_assets.evaluation.tables import PER_CLASS_METRICS
+from derma_assets.evaluation.uncertainty_report import (
+    class_calibration_markdown,
+    decision_markdown,
+    selective_markdown,
+)
 from derma_assets.storage.paths import how_to_store, stored_path
 
 # What a reader is shown instead of a column's name, in the order shown.
@@ -87,15 +93,15 @@ def metrics_markdown(overall: pd.DataFrame, per_class: pd.DataFrame, note: str) 
 
 def overall_markdown(overall: pd.DataFrame) -> str:
     """Return the table of the overall metrics as Markdown; `overall`: `metric`, `value`, `low`, `high`."""
-    shown = [(LABELS.get(row["metric"], row["metric"]), *_numbers(row)) for _, row in overall.iterrows()]
-    return _markdown(pd.DataFrame(shown, columns=["metric", "value", "95 % interval"]), right=("value",))
+    shown = [(LABELS.get(row["metric"], row["metric"]), *numbers(row)) for _, row in overall.iterrows()]
+    return markdown(pd.DataFrame(shown, columns=["metric", "value", "95 % interval"]), right=("value",))
 
 
 def per_class_markdown(per_class: pd.DataFrame) -> str:
     """Return the metrics of each diagnosis as Markdown, one row a diagnosis, one column a metric."""
     rows = []
     for code, group in per_class.groupby("dx", sort=False):
-        of = {row["metric"]: " ".join(_numbers(row)) for _, row in group.iterrows()}
+        of = {row["metric"]: " ".join(numbers(row)) for _, row in group.iterrows()}
         first = group.iloc[0]
         rows.append(
             {
@@ -105,7 +111,7 @@ def per_class_markdown(per_class: pd.DataFrame) -> str:
                 **{LABELS[metric]: of[metric] for metric in PER_CLASS_METRICS},
             }
         )
-    return _markdown(pd.DataFrame(rows), right=("pictures", "lesions"))
+    return markdown(pd.DataFrame(rows), right=("pictures", "lesions"))
 
 
 def refusals_markdown(refusals: pd.DataFrame) -> str:
@@ -114,8 +120,8 @@ def refusals_markdown(refusals: pd.DataFrame) -> str:
         {
             "pictures": KIND_LABELS[row["kind"]],
             "number": str(row["pictures"]),
-            "refused": _percent(row["share"]),
-            "95 % interval": f"{_percent(row['low'])} to {_percent(row['high'])}",
+            "refused": percent(row["share"]),
+            "95 % interval": f"{percent(row['low'])} to {percent(row['high'])}",
             "because": ", ".join(
                 f"{reason.replace('_', ' ')} {row[reason]}"
                 for reason in sorted(REASONS, key=lambda reason: -row[reason])
@@ -124,13 +130,13 @@ def refusals_markdown(refusals: pd.DataFrame) -> str:
         }
         for _, row in refusals.iterrows()
     ]
-    return _markdown(pd.DataFrame(rows), right=("number", "refused"))
+    return markdown(pd.DataFrame(rows), right=("number", "refused"))
 
 
 def views_markdown(views: pd.DataFrame) -> str:
     """Return the metrics by number of views as Markdown, one row a metric, one column a number of views."""
     cells = {
-        (row["metric"], row["count"]): " ".join(_numbers(row)) if not pd.isna(row["value"]) else ""
+        (row["metric"], row["count"]): " ".join(numbers(row)) if not pd.isna(row["value"]) else ""
         for _, row in views.iterrows()
     }
     counts = sorted(views["count"].unique())
@@ -141,14 +147,14 @@ def views_markdown(views: pd.DataFrame) -> str:
         }
         for metric in views["metric"].unique()
     ]
-    return _markdown(pd.DataFrame(rows), right=())
+    return markdown(pd.DataFrame(rows), right=())
 
 
 def subgroups_markdown(subgroups: pd.DataFrame) -> str:
     """Return the metrics of each subgroup as Markdown, one row a group, one column a metric."""
     rows = []
     for _, of_group in subgroups.groupby(["attribute", "group"], sort=False):
-        of = {row["metric"]: " ".join(_numbers(row)) for _, row in of_group.iterrows()}
+        of = {row["metric"]: " ".join(numbers(row)) for _, row in of_group.iterrows()}
         first = of_group.iloc[0]
         rows.append(
             {
@@ -158,25 +164,7 @@ def subgroups_markdown(subgroups: pd.DataFrame) -> str:
                 **{LABELS[metric].removesuffix(" at the operating point"): of[metric] for metric in SUBGROUP_METRICS},
             }
         )
-    return _markdown(pd.DataFrame(rows), right=("pictures", "lesions"))
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def _numbers(row: pd.Series) -> tuple[str, str]:
-    return _three(row["value"]), f"({_three(row['low'])} to {_three(row['high'])})"
-
-
-def _three(number: float) -> str:
-    return "n/a" if pd.isna(number) else f"{number:.3f}"
-
-
-def _markdown(table: pd.DataFrame, right: tuple[str, ...]) -> str:
-    align = ["right" if column in right else "left" for column in table.columns]
-    # Numbers are text by now: tabulate would strip the zeros that line them up.
-    return table.to_markdown(index=False, colalign=align, disable_numparse=True)
+    return markdown(pd.DataFrame(rows), right=("pictures", "lesions"))
 
 
 def stored_report(store: Path, note: str) -> str:
@@ -192,16 +180,19 @@ def stored_report(store: Path, note: str) -> str:
             raise InputError(how_to_store(asset, path))
         tables[asset] = pd.read_parquet(path)
     report = metrics_markdown(tables["overall_metrics"], tables["per_class_metrics"], note)
-    for asset, (title, markdown) in _SECTIONS.items():
+    for asset, (title, section) in _SECTIONS.items():
         path = stored_path(store, asset, "table")
         if path.exists():
-            report += f"\n## {title}\n\n{markdown(pd.read_parquet(path))}\n"
+            report += f"\n## {title}\n\n{section(pd.read_parquet(path))}\n"
     return report
 
 
 _SECTIONS: dict[str, tuple[str, Callable[[pd.DataFrame], str]]] = {
     "subgroup_metrics": ("By patient, place and confirmation", subgroups_markdown),
     "view_metrics": ("Averaged over flips and turns", views_markdown),
+    "risk_coverage": ("Refusing the least certain", selective_markdown),
+    "decision_curve": ("Net benefit of referral", decision_markdown),
+    "class_calibration": ("Calibration of each diagnosis", class_calibration_markdown),
     "refusal_rates": ("Pictures refused", refusals_markdown),
 }
 
