@@ -1,7 +1,9 @@
 """What lies over or around the skin in a picture: dark hair, the tick marks of a scale, dark corners, blue ink.
 
 Heuristics on the whole picture (not on the square that the model sees), scaled so that its shorter side has 150 pixels.
-Their constants were chosen by eye on HAM10000; they say where to look, not what is true.
+Their constants were chosen by eye on HAM10000; they say where to look, not what is true. Of 48 random pictures found
+with each, 45 had hair, about 45 a scale, and 48 dark corners; of all 12 with ink, 10. Of 64 without any finding, 6 had
+short, few or light hairs, and 2 or 3 the marks of a scale.
 
 - Hair: a morphological closing fills dark structures that are narrower than 5 pixels, as in DullRazor (Lee et al.,
   Computers in Biology and Medicine 27, 1997), and what it adds (the black-hat) is hair, pigment network or dots.
@@ -57,7 +59,7 @@ class Artefacts:
     """What was measured on one picture.
 
     Attributes:
-        hair_share: Share of the picture that is dark hair.
+        hair_share: Share of the picture that is dark hair; thin hairs count as somewhat wider than they are.
         tick_marks: Marks in the longest row of a scale; 0 if there is none of at least three.
         dark_corner_share: Share of the picture that is dark and connected with a corner.
         dark_corner_count: How many corners are dark, 0..4.

@@ -63,7 +63,7 @@ def write_page(quality: DataQuality, path_of: Mapping[str, str], note: str, file
     found = quality.pictures[quality.pictures["points"] > 0]
     sections = [_section("To look at first", len(found), found.head(ON_PAGE), path_of)]
     for finding, title in FINDINGS.items():
-        of_finding = found[found[finding]]
+        of_finding = quality.with_finding(finding)
         if len(of_finding):
             sections.append(_section(title, len(of_finding), of_finding.head(OF_EACH), path_of))
     covered = f"{100 * quality.covered:.0f} %"

@@ -55,11 +55,20 @@ _WEIGHTS = {
     "dark_corners": 0.25,
 }
 _FULL_SHARE = 0.2
+_SHARES = {"ink": "ink_share", "hair": "hair_share", "dark_corners": "dark_corner_share"}
+_OF_PAIRS = ("contradicted", "duplicate", "same_file")
 _UNFIT_WORDS = {
     "too_dark": "too dark",
     "too_bright": "overexposed",
     "blurred": "out of focus",
-    "no_lesion": "hardly a lesion to see",
+    "no_lesion": "the lesion hardly stands out",
+}
+# How a diagnosis was confirmed, in the words of HAM10000's paper.
+_CONFIRMED_BY = {
+    "histo": "histopathology",
+    "follow_up": "follow-up",
+    "consensus": "expert consensus",
+    "confocal": "confocal microscopy",
 }
 _PICTURES, _PAIRS, _COVERAGE = "pictures.parquet", "pairs.parquet", "coverage.json"
 
@@ -71,7 +80,7 @@ class DataQuality:
     Attributes:
         pictures: One row per readable picture, those to look at first on top: `image_id`, `lesion_id`, `dx`,
             `dx_type`, `rank` (1 is first), `points`, `reason` (in words, "" if nothing was found), a bool column for
-            each of `FINDINGS`, and the scores: `label_quality`, `predicted`, `predicted_probability` (NaN or None
+            each of `FINDINGS`, and the scores: `label_quality`, `predicted`, `predicted_probability` (NaN and ""
             without out-of-sample probabilities), those of `QUALITY_MEASURES` and of `picture_artefacts`.
         pairs: As `duplicates.duplicate_pairs` returns them.
         covered: Share of the pictures with out-of-sample probabilities.
@@ -84,6 +93,13 @@ class DataQuality:
     def counts(self) -> dict[str, int]:
         """Return the number of pictures with each finding."""
         return {finding: int(self.pictures[finding].sum()) for finding in FINDINGS}
+
+    def with_finding(self, finding: str) -> pd.DataFrame:
+        """Return the pictures with one finding, the gravest first; those of a pair stand together."""
+        found = self.pictures[self.pictures[finding]]
+        if finding in _OF_PAIRS:
+            return found.iloc[np.argsort(found["image_id"].map(_places(self.pairs)), kind="stable")]
+        return found.iloc[np.argsort(-_severity(found, finding), kind="stable")]
 
     def write(self, folder: Path) -> None:
         """Write the tables into `folder`, made if it is not there."""
@@ -141,13 +157,16 @@ def assess(
     labels = label_errors(pictures, probabilities)
     table = table.merge(labels, on="image_id", how="left")
     table["label_error"] = table["label_error"].eq(True)
+    table["predicted"] = table["predicted"].fillna("")
     pairs = duplicate_pairs(pictures, arrays)
     twins = _twins(pairs)
     for finding in ("contradicted", "duplicate", "same_file"):
         table[finding] = table["image_id"].isin({image_id for image_id, kind in twins if kind == finding})
     table["points"] = _points(table)
     table["reason"] = [_reason(row, reason, twins) for (_, row), reason in zip(table.iterrows(), unfit, strict=True)]
-    table = table.sort_values(["points", "image_id"], ascending=[False, True]).reset_index(drop=True)
+    table["place"] = table["image_id"].map(_places(pairs))
+    table = table.sort_values(["points", "place", "image_id"], ascending=[False, True, True])
+    table = table.drop(columns="place").reset_index(drop=True)
     table["rank"] = np.arange(1, len(table) + 1)
     named = ["image_id", "lesion_id", "dx", "dx_type", "rank", "points", "reason", *FINDINGS]
     return DataQuality(
@@ -193,17 +212,28 @@ def _twins(pairs: pd.DataFrame) -> dict[tuple[str, str], str]:
     return words
 
 
+def _places(pairs: pd.DataFrame) -> dict[str, int]:
+    """Return the place of the first pair of each picture that is in one."""
+    places: dict[str, int] = {}
+    for place, ends in enumerate(pairs[["image_id_a", "image_id_b"]].itertuples(index=False)):
+        for image_id in ends:
+            places.setdefault(image_id, place)
+    return places
+
+
+def _severity(table: pd.DataFrame, finding: str) -> pd.Series:
+    """Return how grave a finding is in each picture that has it, up to 1."""
+    if finding == "label_error":
+        return 1 - table["label_quality"]
+    if finding in _SHARES:
+        return (table[_SHARES[finding]] / _FULL_SHARE).clip(upper=1)
+    return pd.Series(1.0, index=table.index)
+
+
 def _points(table: pd.DataFrame) -> pd.Series:
-    severity = {
-        "label_error": 1 - table["label_quality"],
-        "ink": (table["ink_share"] / _FULL_SHARE).clip(upper=1),
-        "hair": (table["hair_share"] / _FULL_SHARE).clip(upper=1),
-        "dark_corners": (table["dark_corner_share"] / _FULL_SHARE).clip(upper=1),
-    }
     points = pd.Series(0.0, index=table.index)
     for finding, weight in _WEIGHTS.items():
-        of_finding = severity.get(finding, pd.Series(1.0, index=table.index))
-        points = points + (weight * of_finding).where(table[finding], 0.0)
+        points = points + (weight * _severity(table, finding)).where(table[finding], 0.0)
     return points
 
 
@@ -222,7 +252,7 @@ def _reason(row: pd.Series, unfit: str, twins: dict[tuple[str, str], str]) -> st
     }
     if row["label_error"]:
         words["label_error"] = (
-            f"labelled {row['dx']} by {str(row['dx_type']).replace('_', ' ')}, to which the model gives "
+            f"labelled {row['dx']} by {_CONFIRMED_BY.get(row['dx_type'], row['dx_type'])}, to which the model gives "
             f"{_percent(row['label_quality'])}, and {row['predicted']} {_percent(row['predicted_probability'])}"
         )
     return ", ".join(words[finding] for finding in FINDINGS if row[finding] and words[finding])

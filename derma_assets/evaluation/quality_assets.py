@@ -36,8 +36,9 @@ def data_quality(
     One row per picture in `pictures.parquet`, ranked, with the reason in words; `look_first.html` shows the thumbnails.
     Labels can only be judged where a model has said something without having seen the picture; `labels_judged` is that
     share. A likely label error is a disagreement with this model, which is wrong on a fifth of the pictures itself:
-    something to look up, not to correct. The other findings are heuristics too; their precision on HAM10000, by eye,
-    is in `dataset/picture_artefacts.py` and `evaluation/duplicates.py`.
+    something to look up, not to correct. Of HAM10000's, nine in ten were confirmed by histopathology, so most are the
+    model's mistakes. The other findings are heuristics too; how precise they are on HAM10000, by eye, is in
+    `dataset/picture_artefacts.py` and `evaluation/duplicates.py`.
     """
     store = settings().store
     probabilities = out_of_sample_probabilities(predictions, calibrated_temperature["temperature"])
@@ -66,7 +67,7 @@ def data_quality(
             **{
                 f"first_{finding}": figure(contact_sheet(of_finding.head(_OF_EACH), path_of), photographs=True)
                 for finding in FINDINGS
-                if len(of_finding := found[found[finding]])
+                if len(of_finding := quality.with_finding(finding))
             },
             "table": table_preview(found[["rank", "image_id", "dx", "dx_type", "points", "reason"]], rows=24),
             "pairs": table_preview(quality.pairs, rows=20) if len(quality.pairs) else "none",
