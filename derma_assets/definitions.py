@@ -9,10 +9,11 @@ from derma_assets.browser import checks as browser_checks
 from derma_assets.browser import latency_asset
 from derma_assets.calibration import assets as calibration_assets
 from derma_assets.calibration import checks as calibration_checks
+from derma_assets.dataset import artefact_assets
 from derma_assets.dataset import assets as dataset_assets
 from derma_assets.dataset import checks as dataset_checks
 from derma_assets.evaluation import assets as evaluation_assets
-from derma_assets.evaluation import uncertainty_assets
+from derma_assets.evaluation import quality_assets, quality_checks, uncertainty_assets
 from derma_assets.settings import settings
 from derma_assets.splits import assets as splits_assets
 from derma_assets.splits import checks as splits_checks
@@ -26,17 +27,19 @@ defs = dg.Definitions(
     assets=dg.load_assets_from_modules(
         [
             dataset_assets,
+            artefact_assets,
             splits_assets,
             training_assets,
             calibration_assets,
             evaluation_assets,
             uncertainty_assets,
+            quality_assets,
             browser_assets,
             latency_asset,
         ]
     ),
     asset_checks=dg.load_asset_checks_from_modules(
-        [dataset_checks, splits_checks, training_checks, calibration_checks, browser_checks]
+        [dataset_checks, splits_checks, training_checks, calibration_checks, quality_checks, browser_checks]
     ),
     jobs=[jobs.retraining_job],
     schedules=[schedules.retraining_schedule],

@@ -77,11 +77,7 @@ class Settings(BaseSettings):
         description="Sensitivity on validation at which the referral operating point is set.",
     )
     clinic_prevalence: float = Field(
-        0.05,
-        gt=0,
-        lt=1,
-        description="Share of malignant lesions among those that a clinic photographs, for the decision curve: a data "
-        "set collects rare cases, a clinic does not.",
+        0.02, gt=0, lt=1, description="Share of malignant lesions in the clinic that `decision_curve` is weighted to."
     )
     external_datasets: Annotated[dict[str, Path], NoDecode] = Field(
         {},

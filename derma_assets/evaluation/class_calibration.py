@@ -1,86 +1,134 @@
-"""Calibration of each diagnosis against the rest: can its probability be believed, not only that of the first one?"""
+"""How far the probability of each diagnosis can be believed, each against all others.
+
+One temperature calibrates the most probable diagnosis; the probability of a rare one can still be far off (Kull et
+al., "Beyond temperature scaling", NeurIPS 2019). Measured by class-wise calibration error in bins that hold equally
+many pictures (Nixon et al., "Measuring Calibration in Deep Learning", CVPR workshops 2019), by the Brier score, and by
+logistic recalibration (Cox, Biometrika 45, 1958; Van Calster et al., BMC Medicine 17:230, 2019).
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit, logsumexp
 
 from derma_assets.calibration.labelled_logits import LabelledLogits
 from derma_assets.calibration.temperature import softmax
-from derma_assets.diagnoses import CODES
+from derma_assets.diagnoses import CODES, DIAGNOSES
 from derma_assets.evaluation.bootstrap import with_intervals
 
-# Few, since the rarest diagnoses have only tens of pictures.
 BINS = 10
-CLASS_CALIBRATION_METRICS = ("ece", "brier", "brier_skill", "intercept", "slope")
-_NEWTON_STEPS = 25
-_MOST = 50.0
+CLASS_CALIBRATION_METRICS = (
+    "ece",
+    "brier",
+    "brier_skill",
+    "brier_reliability",
+    "brier_resolution",
+    "brier_uncertainty",
+    "intercept",
+    "slope",
+)
+# The share of the diagnosis in each bin, beside its mean probability.
+OBSERVED = "observed"
+_STEPS = 50
 
 
-def equal_mass_bins(probability: np.ndarray) -> np.ndarray:
-    """Return the bin of each picture, (n,) int 0..9: as many pictures in each as the count allows.
+@dataclass(frozen=True)
+class EqualMassBins:
+    """Bins of equally many pictures.
 
-    With bins of equal width nearly all pictures of a rare diagnosis would be in the first (Nixon et al., "Measuring
-    Calibration in Deep Learning", CVPR workshops 2019, section 3).
-
-    Args:
-        probability: (n,).
+    Attributes:
+        members: (n, b) bool, one True a row. Equal probabilities are never parted, so there can be fewer bins than
+            asked for.
     """
-    ranks = np.argsort(np.argsort(probability, kind="stable"), kind="stable")
-    return ranks * BINS // len(probability)
+
+    members: np.ndarray
+
+    @classmethod
+    def of(cls, probability: np.ndarray, bins: int = BINS) -> "EqualMassBins":
+        """Return the bins of (n,) probabilities."""
+        inner = np.unique(np.quantile(probability, np.arange(1, bins) / bins))
+        place = np.unique(np.searchsorted(inner, probability, side="left"), return_inverse=True)[1]
+        return cls(np.eye(place.max() + 1, dtype=bool)[place])
+
+    def sums(self, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return the weighted sum of (n,) values in each bin: (r, b) for (r, n) weights."""
+        return weights @ (self.members * values[:, None])
 
 
-def classwise_ece(probability: np.ndarray, positive: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Return the mean gap, over pictures, between the probability and the frequency in the bins of equal mass, (...).
+def one_against_rest(logits: np.ndarray, index: int, temperature: float) -> np.ndarray:
+    """Return the log odds (n,) of one class against all others, exact where the probability rounds to 0 or 1."""
+    scaled = np.asarray(logits, dtype=np.float64) / temperature
+    return scaled[:, index] - logsumexp(np.delete(scaled, index, axis=1), axis=1)
+
+
+def recalibration(log_odds: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the calibration intercept and slope by logistic regression of the truth on the log odds.
+
+    The intercept is that of a regression whose slope is held at 1 (calibration in the large): 0 is right, above 0 the
+    probabilities are too low on the whole. The slope is that of a regression with both free: 1 is right, below 1 the
+    probabilities are too extreme.
 
     Args:
-        probability: (n,) of one diagnosis.
-        positive: (n,) bool, which pictures show it.
-        weights: (..., n) non-negative.
-    """
-    in_bin = np.eye(BINS)[equal_mass_bins(probability)]
-    weights = np.ones(len(probability)) if weights is None else weights
-    gaps = weights @ (in_bin * (probability - positive)[:, None])
-    return np.abs(gaps).sum(axis=-1) / weights.sum(axis=-1)
-
-
-def intercept_and_slope(
-    probability: np.ndarray, positive: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return intercept and slope of the logistic recalibration of one diagnosis: 0 and 1 if it is calibrated.
-
-    The truth is regressed on the log-odds of the probability (Cox, "Two further applications of a model for binary
-    regression", Biometrika 45, 1958), by Newton's method for all sets of weights at once. A slope below 1 means
-    probabilities that are too extreme; an intercept above 0, at slope 1, that are too low.
-
-    Args:
-        probability: (n,).
-        positive: (n,) bool.
+        log_odds: (n,).
+        positive: (n,) bool truth.
         weights: (r, n) non-negative.
 
     Returns:
-        Two (r,) arrays; NaN where the diagnosis is absent, or told apart without an error so that no slope is steep
-        enough.
+        Two (r,) arrays; NaN where there is no finite maximum of the likelihood (one class only, or none overlapping).
     """
-    clipped = np.clip(probability, 1e-12, 1 - 1e-12)
-    log_odds = np.log(clipped) - np.log1p(-clipped)
-    intercept, slope = np.zeros(len(weights)), np.ones(len(weights))
-    step = np.full((2, len(weights)), np.inf)
-    for _ in range(_NEWTON_STEPS):
-        fitted = 1 / (1 + np.exp(-np.clip(intercept[:, None] + slope[:, None] * log_odds, -_MOST, _MOST)))
-        error, spread = weights * (positive - fitted), weights * fitted * (1 - fitted)
-        # The curvature is [[a, b], [b, c]], inverted by hand for all sets of weights.
-        a, b, c = spread.sum(axis=1), spread @ log_odds, spread @ log_odds**2
-        down, along = error.sum(axis=1), error @ log_odds
-        step = np.stack([c * down - b * along, a * along - b * down]) / np.maximum(a * c - b**2, 1e-12)
-        # Damped: far from the optimum a whole step may overshoot.
-        intercept, slope = intercept + np.clip(step[0], -1, 1), slope + np.clip(step[1], -1, 1)
-        if np.abs(step).max() < 1e-9:
+    alone, _ = _newton(log_odds, positive, weights, slope_free=False)
+    _, slope = _newton(log_odds, positive, weights, slope_free=True)
+    return alone, slope
+
+
+def _newton(
+    log_odds: np.ndarray, positive: np.ndarray, weights: np.ndarray, slope_free: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Maximise the likelihood of every row of weights at once; logistic regression is concave, so Newton finds it."""
+    # In units of its spread the slope's steps are as large as the intercept's.
+    scale = max(float(np.std(log_odds)), 1e-9)
+    x = log_odds / scale
+    # From the maximum for all pictures it is a few steps to that of each resample.
+    whole = _climb(x, positive, np.ones((1, len(x))), np.array([[0.0, scale]]), slope_free)
+    start = np.where(np.isnan(whole), [[0.0, scale]], whole)
+    found = _climb(x, positive, weights, np.repeat(start, len(weights), axis=0), slope_free)
+    return found[:, 0], found[:, 1] / scale
+
+
+def _climb(x: np.ndarray, positive: np.ndarray, weights: np.ndarray, start: np.ndarray, slope_free: bool) -> np.ndarray:
+    """Return (r, 2) intercepts and slopes, NaN where the climb has not ended after `_STEPS` steps."""
+    at, found = start.copy(), np.full(start.shape, np.nan)
+    rows = np.arange(len(weights))
+    for _ in range(_STEPS):
+        fitted = expit(at[:, :1] + at[:, 1:] * x)
+        residual, curvature = weights * (positive - fitted), weights * fitted * (1 - fitted)
+        down, down_x = residual.sum(axis=1), residual @ x
+        bend, bend_x, bend_xx = curvature.sum(axis=1), curvature @ x, curvature @ (x * x)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if slope_free:
+                determinant = bend * bend_xx - bend_x**2
+                step = np.stack([bend_xx * down - bend_x * down_x, bend * down_x - bend_x * down], axis=1)
+                step /= determinant[:, None]
+            else:
+                step = np.stack([down / bend, np.zeros(len(rows))], axis=1)
+        length = np.abs(step).max(axis=1)
+        # Short steps, so that a start far away does not overshoot.
+        at = at + step * np.minimum(1, 2 / np.maximum(length, 1e-12))[:, None]
+        ended = length < 1e-6
+        found[rows[ended]] = at[ended]
+        going = ~ended & np.isfinite(length)  # Not finite: the likelihood is flat, as it has no maximum.
+        if not going.any():
             break
-    settled = (np.abs(step).max(axis=0) < 1e-6) & (np.maximum(np.abs(intercept), np.abs(slope)) < _MOST)
-    return np.where(settled, intercept, np.nan), np.where(settled, slope, np.nan)
+        rows, at, weights = rows[going], at[going], weights[going]
+    return found
 
 
 def class_calibration_table(side: LabelledLogits, temperature: float, resamples: int, seed: int) -> pd.DataFrame:
-    """Return how well the probability of each diagnosis is calibrated, in the order of `diagnoses.CODES`.
+    """Return the calibration of each diagnosis against the rest, in the order of `diagnoses.CODES`.
+
+    The bins are those of all pictures, so a resample only weights them anew. A calibration error is never negative, and
+    above 0 on few pictures even if the probabilities are right.
 
     Args:
         side: Logits and truth of n pictures.
@@ -89,46 +137,64 @@ def class_calibration_table(side: LabelledLogits, temperature: float, resamples:
         seed: Of the resamples.
 
     Returns:
-        Columns `dx`, `metric` (of `CLASS_CALIBRATION_METRICS`), `value`, `low`, `high`, and `images`. `ece` is that of
-        `classwise_ece`; `brier` the mean squared error of the probability; `brier_skill` what share it saves of the
-        Brier score of always saying the prevalence.
+        Columns `dx`, `name`, `metric` (of `CLASS_CALIBRATION_METRICS`, or `observed` for a bin), `bin` (-1 where the
+        row is no bin), `probability` (mean of the bin), `value`, `low`, `high`, `images` (of the diagnosis, or in the
+        bin) and `lesions` (of the diagnosis). The Brier score is reliability - resolution + uncertainty (Murphy,
+        Journal of Applied Meteorology 12, 1973) but for what varies within bins; its skill compares it with the
+        uncertainty, the score of always saying the share of the diagnosis.
     """
-    probabilities = softmax(side.logits, temperature)
+    probabilities, labels = softmax(side.logits, temperature), side.labels
+    bins = [EqualMassBins.of(probabilities[:, index]) for index in range(len(CODES))]
+    ones = np.ones(len(labels))
 
     def statistics(weights: np.ndarray) -> dict[str, np.ndarray]:
-        found = {}
-        total = weights.sum(axis=-1)
+        found: dict[str, np.ndarray] = {}
+        total = weights.sum(axis=1)
         for index, code in enumerate(CODES):
-            probability, positive = probabilities[:, index], side.labels == index
-            brier = weights @ (probability - positive) ** 2 / total
-            prevalence = weights @ positive / total
-            spread = prevalence * (1 - prevalence)
-            skill = np.divide(brier, spread, out=np.full_like(brier, np.nan), where=spread > 0)
-            intercept, slope = intercept_and_slope(probability, positive, weights)
-            values = (classwise_ece(probability, positive, weights), brier, 1 - skill, intercept, slope)
-            for name, value in zip(CLASS_CALIBRATION_METRICS, values, strict=True):
-                found[f"{code}/{name}"] = value
+            probability, positive = probabilities[:, index], (labels == index)
+            counts = bins[index].sums(ones, weights)
+            predicted, observed = (bins[index].sums(of, weights) for of in (probability, positive))
+            share = (weights @ positive) / total
+            rate = np.divide(observed, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+            mean = np.divide(predicted, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+            brier = (weights @ (probability - positive) ** 2) / total
+            uncertainty = share * (1 - share)
+            intercept, slope = recalibration(one_against_rest(side.logits, index, temperature), positive, weights)
+            values = {
+                "ece": np.abs(observed - predicted).sum(axis=1) / total,
+                "brier": brier,
+                "brier_skill": 1
+                - np.divide(brier, uncertainty, out=np.full(brier.shape, np.nan), where=uncertainty > 0),
+                "brier_reliability": np.nansum(counts * (mean - rate) ** 2, axis=1) / total,
+                "brier_resolution": np.nansum(counts * (rate - share[:, None]) ** 2, axis=1) / total,
+                "brier_uncertainty": uncertainty,
+                "intercept": intercept,
+                "slope": slope,
+            }
+            found |= {f"{code}/{metric}/-1": value for metric, value in values.items()}
+            found |= {f"{code}/{OBSERVED}/{place}": rate[:, place] for place in range(rate.shape[1])}
         return found
 
     table = with_intervals(statistics, side.lesions, resamples, seed)
-    table[["dx", "metric"]] = table["metric"].str.split("/", expand=True)
-    table["images"] = table["dx"].map(lambda code: int((side.labels == CODES.index(code)).sum()))
-    return table[["dx", "metric", "value", "low", "high", "images"]]
+    table[["dx", "metric", "bin"]] = table["metric"].str.split("/", expand=True)
+    table["bin"] = table["bin"].astype(np.int64)
+    table["name"] = table["dx"].map({diagnosis.code: diagnosis.name for diagnosis in DIAGNOSES})
+    support = [
+        _support(side, probabilities, bins, dx, place) for dx, place in zip(table["dx"], table["bin"], strict=True)
+    ]
+    table[["probability", "images", "lesions"]] = pd.DataFrame(support)
+    table = table.astype({"images": np.int64, "lesions": np.int64})
+    return table[["dx", "name", "metric", "bin", "probability", "value", "low", "high", "images", "lesions"]]
 
 
-def class_bins(side: LabelledLogits, temperature: float) -> pd.DataFrame:
-    """Return mean probability and frequency in each bin of each diagnosis: what a reliability diagram shows.
-
-    Returns:
-        Columns `dx`, `bin`, `images`, `mean_probability`, `frequency`.
-    """
-    probabilities = softmax(side.logits, temperature)
-    parts = []
-    for index, code in enumerate(CODES):
-        probability = probabilities[:, index]
-        rows = pd.DataFrame({"bin": equal_mass_bins(probability), "p": probability, "there": side.labels == index})
-        of_bins = rows.groupby("bin").agg(
-            images=("p", "size"), mean_probability=("p", "mean"), frequency=("there", "mean")
-        )
-        parts.append(of_bins.reset_index().assign(dx=code))
-    return pd.concat(parts, ignore_index=True)[["dx", "bin", "images", "mean_probability", "frequency"]]
+def _support(
+    side: LabelledLogits, probabilities: np.ndarray, bins: list[EqualMassBins], dx: str, place: int
+) -> tuple[float, int, int]:
+    """Return the mean probability in a bin, its pictures, and the lesions of the diagnosis; place -1: of no bin."""
+    index = CODES.index(dx)
+    of_class = side.labels == index
+    lesions = len(np.unique(side.lesions[of_class]))
+    if place < 0:
+        return float("nan"), int(of_class.sum()), lesions
+    inside = bins[index].members[:, place]
+    return float(probabilities[inside, index].mean()), int(inside.sum()), lesions

@@ -1,8 +1,10 @@
-"""Decision curve analysis: is referring by the model better than referring everyone or no one?
+"""Decision curves: does referring by the model do more good than referring everyone, or no one?
 
-Net benefit counts each malignant lesion referred as 1 and each benign one referred as the odds of the threshold
-probability, at which a person holds the harm of a needless referral against that of a missed cancer (Vickers and Elkin,
-"Decision curve analysis", Medical Decision Making 26, 2006).
+The net benefit at a threshold probability pt is the share of true positives minus the share of false positives times
+pt / (1 - pt): whoever refers from a risk of pt on holds that one missed malignant lesion weighs as much as
+(1 - pt) / pt needless referrals (Vickers and Elkin, "Decision Curve Analysis", Medical Decision Making 26, 2006).
+Standardised, it is divided by the prevalence, its highest possible value (Kerr et al., Journal of Clinical Oncology 34,
+2016).
 """
 
 import numpy as np
@@ -13,83 +15,124 @@ from derma_assets.calibration.summary import scored
 from derma_assets.evaluation import metrics
 from derma_assets.evaluation.bootstrap import with_intervals
 
-# Referral for one cancer among two hundred, up to one among two.
-THRESHOLDS = (0.005, *(round(0.01 * step, 2) for step in range(1, 51)))
-STRATEGIES = ("model", "everyone", "gain")
+THRESHOLDS = tuple(round(0.005 * step, 3) for step in range(1, 101))
+# Whose benefit: the test pictures as they are, and the same weighted to a clinic's prevalence, with the model's
+# probabilities as they are or corrected for that prevalence.
+DATA_SET, CLINIC, CLINIC_CORRECTED = POPULATIONS = ("data_set", "clinic", "clinic_corrected")
+MODEL, REFER_ALL, GAIN = STRATEGIES = ("model", "refer_all", "gain")
+NET_BENEFIT, STANDARDISED, AVOIDED = "net_benefit", "standardised_net_benefit", "avoided_per_100"
 
 
-def net_benefit(sensitivity: np.ndarray, specificity: np.ndarray, prevalence: np.ndarray, odds: float) -> np.ndarray:
-    """Return the net benefit per person, in true positives, at threshold odds p / (1 - p)."""
-    return sensitivity * prevalence - (1 - specificity) * (1 - prevalence) * odds
-
-
-def shifted(probability: np.ndarray, prevalence: float, other: float) -> np.ndarray:
-    """Return (n,) probabilities as they would be at another prevalence, all else alike.
-
-    Source: Saerens, Latinne, Decaestecker, "Adjusting the outputs of a classifier to new a priori probabilities",
-    Neural Computation 14, 2002, equation 4, for two classes.
+def net_benefit(
+    sensitivity: np.ndarray, false_positive_rate: np.ndarray, prevalence: np.ndarray | float, threshold: np.ndarray
+) -> np.ndarray:
+    """Return the net benefit, in true positives per person, of calling by a rule; shapes broadcast.
 
     Args:
-        probability: (n,) of the positive class.
-        prevalence: Where they are calibrated.
-        other: Where they are to be used.
+        sensitivity: Share of the ill that the rule calls.
+        false_positive_rate: Share of the healthy that it calls.
+        prevalence: Share of the ill.
+        threshold: Threshold probability, above 0 and below 1.
     """
-    positive = probability * other / prevalence
-    negative = (1 - probability) * (1 - other) / (1 - prevalence)
-    return positive / (positive + negative)
+    odds = threshold / (1 - threshold)
+    return sensitivity * prevalence - false_positive_rate * (1 - prevalence) * odds
 
 
-def decision_curve_table(
-    side: LabelledLogits,
+def corrected_for_prevalence(probability: np.ndarray, assumed: float, actual: float) -> np.ndarray:
+    """Return probabilities moved from one prevalence to another (Saerens et al., Neural Computation 14, 2002, eq. 4).
+
+    Right only if ill and healthy look the same in both populations, and only how many of each there are differs.
+
+    Args:
+        probability: (n,) of being ill, calibrated where the prevalence is `assumed`.
+        assumed: 0..1, exclusive.
+        actual: 0..1, exclusive.
+    """
+    ill, healthy = probability * actual / assumed, (1 - probability) * (1 - actual) / (1 - assumed)
+    return ill / (ill + healthy)
+
+
+def decision_table(
+    validation: LabelledLogits,
+    test: LabelledLogits,
     temperature: float,
-    prevalence: float,
     clinic_prevalence: float,
+    operating_threshold: float,
     resamples: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Return the net benefit of referral for malignancy at each of `THRESHOLDS`.
+    """Return the net benefit of referral by the probability of malignancy, against referring all and none, on test.
+
+    Referring none has a net benefit of 0 everywhere.
 
     Args:
-        side: Logits and truth of n pictures.
+        validation: Its prevalence is the one that the probabilities are taken to be calibrated at.
+        test: Where the benefit is measured.
         temperature: The calibrated one.
-        prevalence: Share of malignant pictures where the temperature was fitted, 0..1.
-        clinic_prevalence: Share of malignant lesions among those that a clinic photographs, 0..1.
+        clinic_prevalence: Share of malignant lesions in the clinic looked at besides.
+        operating_threshold: Of the referral, added to `THRESHOLDS`, as it is and corrected for the prevalence.
         resamples: Number of resamples of lesions.
         seed: Of the resamples.
 
     Returns:
-        Columns `setting` (`data` as in these pictures, `clinic` at `clinic_prevalence` with the probabilities shifted
-        to it), `prevalence`, `threshold`, `strategy`, `value`, `low`, `high`. Strategies: `model`; `everyone`, who
-        refers all; `gain`, of the model over the better of referring everyone and no one.
+        Columns `population` (of `POPULATIONS`), `strategy` (of `STRATEGIES`; `gain` is the model's benefit over the
+        better of referring all and none), `threshold`, `metric`, `value`, `low`, `high`, `operating_point` (whether the
+        threshold is the referral's own). `avoided_per_100` (strategy `model`): needless referrals fewer, per 100
+        persons, than when all are referred, at the same worth of true positives.
     """
-    probability, malignant = scored(side, temperature, "referral")
-    settings = {"data": probability, "clinic": shifted(probability, prevalence, clinic_prevalence)}
-    everyone = np.ones_like(malignant)
+    score, malignant = scored(test, temperature, "referral")
+    assumed = float(scored(validation, temperature, "referral")[1].mean())
+    # Moved to the clinic's prevalence, the referral's rule is to refer from a far smaller risk on.
+    moved = float(corrected_for_prevalence(np.array(operating_threshold), assumed, clinic_prevalence))
+    operating = {DATA_SET: operating_threshold, CLINIC: operating_threshold, CLINIC_CORRECTED: moved}
+    cuts = np.unique([*THRESHOLDS, *operating.values()])
+    scores = {
+        DATA_SET: score,
+        CLINIC: score,
+        CLINIC_CORRECTED: corrected_for_prevalence(score, assumed, clinic_prevalence),
+    }
+    everything = np.ones(len(score), dtype=bool)
 
     def statistics(weights: np.ndarray) -> dict[str, np.ndarray]:
         found = {}
-        of_these = metrics.share(malignant, everyone, weights)
-        for setting, scores in settings.items():
-            at = of_these if setting == "data" else np.full_like(of_these, clinic_prevalence)
-            for threshold in THRESHOLDS:
-                called, odds = scores >= threshold, threshold / (1 - threshold)
-                sensitivity = metrics.share(called, malignant, weights)
-                specificity = metrics.share(~called, ~malignant, weights)
-                model = net_benefit(sensitivity, specificity, at, odds)
-                all_referred = at - (1 - at) * odds
-                best_default = np.maximum(all_referred, 0)
-                for name, value in zip(STRATEGIES, (model, all_referred, model - best_default), strict=True):
-                    found[f"{setting}/{threshold}/{name}"] = value
+        ill, healthy = weights * malignant, weights * ~malignant
+        of_data = metrics.share(malignant, everything, weights)[:, None]
+        with np.errstate(invalid="ignore"):  # A resample without ill or healthy pictures has no rates: NaN.
+            for population, of_population in scores.items():
+                called = (of_population[:, None] >= cuts).astype(np.float64)
+                sensitivity = ill @ called / ill.sum(axis=1, keepdims=True)
+                false_alarms = healthy @ called / healthy.sum(axis=1, keepdims=True)
+                prevalence = of_data if population == DATA_SET else np.full_like(of_data, clinic_prevalence)
+                by_model = net_benefit(sensitivity, false_alarms, prevalence, cuts)
+                for_all = net_benefit(np.ones(1), np.ones(1), prevalence, cuts)
+                benefits = {MODEL: by_model, REFER_ALL: for_all, GAIN: by_model - np.maximum(for_all, 0)}
+                for strategy, benefit in benefits.items():
+                    for index in range(len(cuts)):
+                        at = f"{population}/{strategy}/{index}"
+                        found[f"{at}/{NET_BENEFIT}"] = benefit[:, index]
+                        found[f"{at}/{STANDARDISED}"] = benefit[:, index] / prevalence[:, 0]
+                avoided = 100 * (by_model - for_all) * (1 - cuts) / cuts
+                for index in range(len(cuts)):
+                    found[f"{population}/{MODEL}/{index}/{AVOIDED}"] = avoided[:, index]
         return found
 
-    table = with_intervals(statistics, side.lesions, resamples, seed)
-    table[["setting", "threshold", "strategy"]] = table["metric"].str.split("/", expand=True)
-    table["threshold"] = pd.to_numeric(table["threshold"])
-    table["prevalence"] = table["setting"].map({"data": float(malignant.mean()), "clinic": clinic_prevalence})
-    return table[["setting", "prevalence", "threshold", "strategy", "value", "low", "high"]]
+    table = with_intervals(statistics, test.lesions, resamples, seed)
+    table[["population", "strategy", "index", "metric"]] = table["metric"].str.split("/", expand=True)
+    table["threshold"] = cuts[table["index"].astype(int)]
+    table["operating_point"] = table["threshold"] == table["population"].map(operating)
+    return table[["population", "strategy", "threshold", "metric", "value", "low", "high", "operating_point"]]
 
 
-def useful_range(table: pd.DataFrame, setting: str) -> tuple[float, float] | None:
-    """Return the lowest and the highest threshold at which the interval of the gain lies above 0; None if at none."""
-    gains = table[(table["setting"] == setting) & (table["strategy"] == "gain") & (table["low"] > 0)]
-    return None if gains.empty else (float(gains["threshold"].min()), float(gains["threshold"].max()))
+def useful_range(table: pd.DataFrame, population: str = DATA_SET) -> tuple[float, float] | None:
+    """Return the lowest and highest threshold at which the model's gain is above 0 with its whole interval.
+
+    Args:
+        table: As `decision_table` returns it.
+        population: Of `POPULATIONS`.
+
+    Returns:
+        None where there is no such threshold.
+    """
+    gain = table[(table["population"] == population) & (table["strategy"] == GAIN) & (table["metric"] == NET_BENEFIT)]
+    better = gain.loc[gain["low"] > 0, "threshold"]
+    return None if better.empty else (float(better.min()), float(better.max()))

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from derma_assets.errors import InputError, UserError
-from derma_assets.evaluation.markdown import markdown_table, percent, value_and_interval
+from derma_assets.evaluation.markdown import markdown, numbers, percent
 from derma_assets.evaluation.report import LABELS
 from derma_assets.storage.paths import stored_partition
 
@@ -22,7 +22,7 @@ def external_markdown(table: pd.DataFrame) -> str:
         table: As the asset `external_validation` holds it.
     """
     overall = [
-        {"metric": LABELS.get(row["metric"], row["metric"]), "value": " ".join(value_and_interval(row))}
+        {"metric": LABELS.get(row["metric"], row["metric"]), "value": " ".join(numbers(row))}
         for _, row in table[table["section"] == "overall"].iterrows()
     ]
     for _, row in table[table["section"] == "refused"].iterrows():
@@ -30,11 +30,11 @@ def external_markdown(table: pd.DataFrame) -> str:
         overall.append({"metric": "Pictures that the app would refuse", "value": f"{percent(row['value'])} {interval}"})
     rows = []
     for name, of_class in table[table["section"] == "per_class"].groupby("class", sort=False):
-        values = {LABELS[row["metric"]]: " ".join(value_and_interval(row)) for _, row in of_class.iterrows()}
+        values = {LABELS[row["metric"]]: " ".join(numbers(row)) for _, row in of_class.iterrows()}
         first = of_class.iloc[0]
         rows.append({"class": name, "pictures": first["images"], "lesions": first["lesions"], **values})
-    by_class = markdown_table(pd.DataFrame(rows).fillna(""), right=("pictures", "lesions"))
-    return f"{markdown_table(pd.DataFrame(overall))}\n\n{by_class}"
+    by_class = markdown(pd.DataFrame(rows).fillna(""), right=("pictures", "lesions"))
+    return f"{markdown(pd.DataFrame(overall))}\n\n{by_class}"
 
 
 def confusion_figure(table: pd.DataFrame) -> Figure:

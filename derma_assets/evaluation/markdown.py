@@ -1,25 +1,25 @@
-"""Numbers, intervals and tables as Markdown."""
+"""Numbers with their intervals as text, and tables of text as Markdown."""
 
 import pandas as pd
-
-
-def markdown_table(table: pd.DataFrame, right: tuple[str, ...] = ()) -> str:
-    """Return a table of text as Markdown, the columns `right` aligned to the right."""
-    align = ["right" if column in right else "left" for column in table.columns]
-    # Numbers are text by now: tabulate would strip the zeros that line them up.
-    return table.to_markdown(index=False, colalign=align, disable_numparse=True)
-
-
-def value_and_interval(row: pd.Series) -> tuple[str, str]:
-    """Return `value` and, in brackets, `low` to `high` of a row, with three decimals."""
-    return three_decimals(row["value"]), f"({three_decimals(row['low'])} to {three_decimals(row['high'])})"
-
-
-def three_decimals(number: float) -> str:
-    """Return a number with three decimals, `n/a` for NaN."""
-    return "n/a" if pd.isna(number) else f"{number:.3f}"
 
 
 def percent(share: float) -> str:
     """Return a share as a percentage with one decimal."""
     return f"{100 * share:.1f} %"
+
+
+def numbers(row: pd.Series) -> tuple[str, str]:
+    """Return `value` and the interval from `low` to `high` of a row, as text of three decimals."""
+    return three(row["value"]), f"({three(row['low'])} to {three(row['high'])})"
+
+
+def three(number: float) -> str:
+    """Return a number with three decimals, and NaN as n/a."""
+    return "n/a" if pd.isna(number) else f"{number:.3f}"
+
+
+def markdown(table: pd.DataFrame, right: tuple[str, ...] = ()) -> str:
+    """Return a table of text as Markdown; the columns `right` are set to the right."""
+    align = ["right" if column in right else "left" for column in table.columns]
+    # Numbers are text by now: tabulate would strip the zeros that line them up.
+    return table.to_markdown(index=False, colalign=align, disable_numparse=True)

@@ -8,14 +8,13 @@ import pandas as pd
 
 from derma_assets.calibration.input_guard import REASONS
 from derma_assets.errors import InputError, UserError
-from derma_assets.evaluation.markdown import markdown_table, percent, value_and_interval
+from derma_assets.evaluation.markdown import markdown, numbers, percent
 from derma_assets.evaluation.subgroups import SUBGROUP_METRICS
 from derma_assets.evaluation.tables import PER_CLASS_METRICS
 from derma_assets.evaluation.uncertainty_report import (
     class_calibration_markdown,
-    decision_curve_markdown,
-    refusal_of_uncertain_markdown,
-    risk_coverage_markdown,
+    decision_markdown,
+    selective_markdown,
 )
 from derma_assets.storage.paths import how_to_store, stored_path
 
@@ -95,15 +94,15 @@ def metrics_markdown(overall: pd.DataFrame, per_class: pd.DataFrame, note: str) 
 
 def overall_markdown(overall: pd.DataFrame) -> str:
     """Return the table of the overall metrics as Markdown; `overall`: `metric`, `value`, `low`, `high`."""
-    shown = [(LABELS.get(row["metric"], row["metric"]), *value_and_interval(row)) for _, row in overall.iterrows()]
-    return markdown_table(pd.DataFrame(shown, columns=["metric", "value", "95 % interval"]), right=("value",))
+    shown = [(LABELS.get(row["metric"], row["metric"]), *numbers(row)) for _, row in overall.iterrows()]
+    return markdown(pd.DataFrame(shown, columns=["metric", "value", "95 % interval"]), right=("value",))
 
 
 def per_class_markdown(per_class: pd.DataFrame) -> str:
     """Return the metrics of each diagnosis as Markdown, one row a diagnosis, one column a metric."""
     rows = []
     for code, group in per_class.groupby("dx", sort=False):
-        of = {row["metric"]: " ".join(value_and_interval(row)) for _, row in group.iterrows()}
+        of = {row["metric"]: " ".join(numbers(row)) for _, row in group.iterrows()}
         first = group.iloc[0]
         rows.append(
             {
@@ -113,7 +112,7 @@ def per_class_markdown(per_class: pd.DataFrame) -> str:
                 **{LABELS[metric]: of[metric] for metric in PER_CLASS_METRICS},
             }
         )
-    return markdown_table(pd.DataFrame(rows), right=("pictures", "lesions"))
+    return markdown(pd.DataFrame(rows), right=("pictures", "lesions"))
 
 
 def refusals_markdown(refusals: pd.DataFrame) -> str:
@@ -132,13 +131,13 @@ def refusals_markdown(refusals: pd.DataFrame) -> str:
         }
         for _, row in refusals.iterrows()
     ]
-    return markdown_table(pd.DataFrame(rows), right=("number", "refused"))
+    return markdown(pd.DataFrame(rows), right=("number", "refused"))
 
 
 def views_markdown(views: pd.DataFrame) -> str:
     """Return the metrics by number of views as Markdown, one row a metric, one column a number of views."""
     cells = {
-        (row["metric"], row["count"]): " ".join(value_and_interval(row)) if not pd.isna(row["value"]) else ""
+        (row["metric"], row["count"]): " ".join(numbers(row)) if not pd.isna(row["value"]) else ""
         for _, row in views.iterrows()
     }
     counts = sorted(views["count"].unique())
@@ -149,14 +148,14 @@ def views_markdown(views: pd.DataFrame) -> str:
         }
         for metric in views["metric"].unique()
     ]
-    return markdown_table(pd.DataFrame(rows))
+    return markdown(pd.DataFrame(rows), right=())
 
 
 def subgroups_markdown(subgroups: pd.DataFrame) -> str:
     """Return the metrics of each subgroup as Markdown, one row a group, one column a metric."""
     rows = []
     for _, of_group in subgroups.groupby(["attribute", "group"], sort=False):
-        of = {row["metric"]: " ".join(value_and_interval(row)) for _, row in of_group.iterrows()}
+        of = {row["metric"]: " ".join(numbers(row)) for _, row in of_group.iterrows()}
         first = of_group.iloc[0]
         rows.append(
             {
@@ -166,7 +165,7 @@ def subgroups_markdown(subgroups: pd.DataFrame) -> str:
                 **{LABELS[metric].removesuffix(" at the operating point"): of[metric] for metric in SUBGROUP_METRICS},
             }
         )
-    return markdown_table(pd.DataFrame(rows), right=("pictures", "lesions"))
+    return markdown(pd.DataFrame(rows), right=("pictures", "lesions"))
 
 
 def stored_report(store: Path, note: str) -> str:
@@ -182,21 +181,20 @@ def stored_report(store: Path, note: str) -> str:
             raise InputError(how_to_store(asset, path))
         tables[asset] = pd.read_parquet(path)
     report = metrics_markdown(tables["overall_metrics"], tables["per_class_metrics"], note)
-    for asset, (title, markdown) in _SECTIONS.items():
+    for asset, (title, section) in _SECTIONS.items():
         path = stored_path(store, asset, "table")
         if path.exists():
-            report += f"\n## {title}\n\n{markdown(pd.read_parquet(path))}\n"
+            report += f"\n## {title}\n\n{section(pd.read_parquet(path))}\n"
     return report
 
 
 _SECTIONS: dict[str, tuple[str, Callable[[pd.DataFrame], str]]] = {
     "subgroup_metrics": ("By patient, place and confirmation", subgroups_markdown),
     "view_metrics": ("Averaged over flips and turns", views_markdown),
-    "refusal_rates": ("Pictures refused", refusals_markdown),
-    "risk_coverage": ("Answering only what it is certain of", risk_coverage_markdown),
-    "uncertain_refusals": ("Refusing the least certain tenth", refusal_of_uncertain_markdown),
-    "decision_curve": ("Net benefit of referral", decision_curve_markdown),
+    "risk_coverage": ("Refusing the least certain", selective_markdown),
+    "decision_curve": ("Net benefit of referral", decision_markdown),
     "class_calibration": ("Calibration of each diagnosis", class_calibration_markdown),
+    "refusal_rates": ("Pictures refused", refusals_markdown),
 }
 
 

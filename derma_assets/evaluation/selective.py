@@ -1,13 +1,18 @@
-"""Selective classification: what refusing the least certain pictures buys (Geifman and El-Yaniv, NIPS 2017).
+"""Selective classification: what is gained when the pictures that the model is least sure of are refused.
 
-Risk is the share of wrong first diagnoses among the pictures that are answered, coverage the share that is answered.
+A model that may say "I do not know" is judged by its risk at each coverage, the share of pictures that it answers
+(El-Yaniv and Wiener, "On the Foundations of Noise-free Selective Classification", JMLR 11, 2010; for deep networks
+Geifman and El-Yaniv, NeurIPS 2017). The area under that curve (AURC) depends on how often the model errs at all; the
+excess AURC is what the order of confidence adds to that of an oracle that refuses the wrong answers first (Geifman,
+Uziel and El-Yaniv, "Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers", ICLR 2019).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import entr
 
 from derma_assets.calibration.labelled_logits import LabelledLogits
 from derma_assets.calibration.summary import scored
@@ -16,165 +21,178 @@ from derma_assets.diagnoses import CODES
 from derma_assets.evaluation import metrics
 from derma_assets.evaluation.bootstrap import with_intervals
 
-COVERAGES = tuple(round(0.05 * step, 2) for step in range(1, 21))
-# The share of pictures, on validation, that the table of `refusal_table` refuses.
-REFUSED = 0.1
+# The share that is refused: a person would look at one picture in ten.
+REFUSED_SHARE = 0.10
+COVERAGES = tuple(round(0.05 * step, 2) for step in range(20, 1, -1))
 
 
-def certainties(probabilities: np.ndarray) -> dict[str, np.ndarray]:
-    """Return three measures of how certain a prediction is, (n,) each, higher is more certain.
+def _margin(probabilities: np.ndarray) -> np.ndarray:
+    second, first = np.sort(probabilities, axis=1)[:, -2:].T
+    return first - second
+
+
+# How sure the model is, from (n, 7) probabilities: (n,), higher is surer.
+CONFIDENCES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "max_probability": lambda probabilities: probabilities.max(axis=1),
+    "margin": _margin,
+    "negative_entropy": lambda probabilities: -entr(probabilities).sum(axis=1),
+}
+CHOSEN = "max_probability"
+# Rows of the table, by its column `part`.
+CURVE, AREA, REFUSAL, REFUSED_BY_DX = "curve", "area", "refusal", "refused_by_diagnosis"
+
+
+def kept_at(confidence: np.ndarray, coverage: float, weights: np.ndarray) -> np.ndarray:
+    """Return the weights of the surest pictures that make up `coverage` of all weight; the others get 0.
 
     Args:
-        probabilities: (n, 7).
-
-    Returns:
-        `probability` of the first diagnosis, its `margin` over the second, and the negative `entropy` in nats.
+        confidence: (n,), higher is surer; of equals the earlier picture counts as surer.
+        coverage: 0..1. The picture at the boundary is kept whole.
+        weights: (r, n) non-negative.
     """
-    ordered = np.sort(probabilities, axis=1)
-    safe = np.maximum(probabilities, np.finfo(np.float64).tiny)
-    return {
-        "probability": ordered[:, -1],
-        "margin": ordered[:, -1] - ordered[:, -2],
-        "entropy": (safe * np.log(safe)).sum(axis=1),
-    }
+    order = np.argsort(-confidence, kind="stable")
+    before = np.cumsum(weights[:, order], axis=1) - weights[:, order]
+    kept = np.empty(weights.shape, dtype=bool)
+    kept[:, order] = before < coverage * weights.sum(axis=1, keepdims=True) - 1e-9
+    return weights * kept
 
 
-def risks(certainty: np.ndarray, wrong: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the coverage and the risk when all pictures down to each are answered, the most certain first.
+def area_under_risk_coverage(confidence: np.ndarray, wrong: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the mean, over pictures, of the share of errors among those at least as sure: (r,), 0 is best.
 
     Args:
-        certainty: (n,).
+        confidence: (n,), higher is surer; pictures of equal confidence are answered together.
         wrong: (n,) bool.
-        weights: (..., n) non-negative.
-
-    Returns:
-        Two (..., n) arrays; the risk is 0 while nothing is covered.
+        weights: (r, n) non-negative.
     """
-    order = np.argsort(-certainty, kind="stable")
-    answered = np.cumsum(weights[..., order], axis=-1)
-    errors = np.cumsum(weights[..., order] * wrong[order], axis=-1)
-    return answered / answered[..., -1:], np.divide(errors, answered, out=np.zeros_like(errors), where=answered > 0)
+    levels, level = np.unique(-confidence, return_inverse=True)
+    at_level = np.eye(len(levels))[level]
+    answered, errors = weights @ at_level, (weights * wrong) @ at_level
+    covered = np.cumsum(answered, axis=1)
+    risk = np.divide(np.cumsum(errors, axis=1), covered, out=np.zeros(covered.shape), where=covered > 0)
+    return (risk * answered).sum(axis=1) / covered[:, -1]
 
 
-def area_under_risk_coverage(certainty: np.ndarray, wrong: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the mean risk over all coverages, (...): lower is better.
+def oracle_area(wrong: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the area that an oracle would reach, which refuses every wrong answer before any right one: (r,)."""
+    order = np.argsort(wrong, kind="stable")
+    ordered = weights[:, order]
+    covered = np.cumsum(ordered, axis=1)
+    errors = np.cumsum(ordered * wrong[order], axis=1)
+    risk = np.divide(errors, covered, out=np.zeros(covered.shape), where=covered > 0)
+    return (risk * ordered).sum(axis=1) / covered[:, -1]
+
+
+def refusal_threshold(confidence: np.ndarray, share: float = REFUSED_SHARE) -> float:
+    """Return the confidence below which at most `share` of the pictures lie: those are refused.
+
+    The middle of the gap between two neighbouring confidences, as for the other thresholds.
 
     Args:
-        certainty: (n,).
-        wrong: (n,) bool.
-        weights: (..., n) non-negative.
+        confidence: (n,) of validation.
+        share: 0..1.
     """
-    coverage, risk = risks(certainty, wrong, weights)
-    return (np.diff(coverage, axis=-1, prepend=0) * risk).sum(axis=-1)
+    distinct, counts = np.unique(confidence, return_counts=True)
+    below = np.cumsum(counts) - counts
+    place = int(np.nonzero(below <= share * len(confidence) + 1e-9)[0][-1])
+    return float(distinct[0]) if place == 0 else float((distinct[place - 1] + distinct[place]) / 2)
 
 
-def least_area(error: np.ndarray) -> np.ndarray:
-    """Return the area of an oracle that refuses what is wrong first, for (...) error rates.
-
-    Source: Geifman, Uziel, El-Yaniv, "Bias-Reduced Uncertainty Estimation", ICLR 2019, equation 4.
-    """
-    right = np.clip(1 - error, np.finfo(np.float64).tiny, 1)
-    return error + right * np.log(right)
-
-
-def risk_coverage_table(side: LabelledLogits, temperature: float, resamples: int, seed: int) -> pd.DataFrame:
-    """Return risk at each coverage, and the areas under it, for each measure of certainty.
-
-    Args:
-        side: Logits and truth of n pictures.
-        temperature: The calibrated one.
-        resamples: Number of resamples of lesions.
-        seed: Of the resamples.
-
-    Returns:
-        Columns `certainty`, `metric`, `coverage`, `value`, `low`, `high`. The metric is `risk` at one of `COVERAGES`,
-        `aurc`, the mean risk, or `excess_aurc`, by how much it is above an oracle's; these two have no coverage.
-    """
-    probabilities = softmax(side.logits, temperature)
-    wrong = probabilities.argmax(axis=1) != side.labels
-    measures = certainties(probabilities)
-
-    def statistics(weights: np.ndarray) -> dict[str, np.ndarray]:
-        found = {}
-        error = metrics.share(wrong, np.ones_like(wrong), weights)
-        for name, certainty in measures.items():
-            coverage, risk = risks(certainty, wrong, weights)
-            for wanted in COVERAGES:
-                # The fewest pictures that cover so much; rounding must not ask for one more.
-                at = (coverage >= wanted - 1e-9).argmax(axis=-1)
-                found[f"{name}/risk/{wanted}"] = np.take_along_axis(risk, at[..., None], axis=-1)[..., 0]
-            area = area_under_risk_coverage(certainty, wrong, weights)
-            found[f"{name}/aurc/"] = area
-            found[f"{name}/excess_aurc/"] = area - least_area(error)
-        return found
-
-    table = with_intervals(statistics, side.lesions, resamples, seed)
-    table[["certainty", "metric", "coverage"]] = table["metric"].str.split("/", expand=True)
-    table["coverage"] = pd.to_numeric(table["coverage"])
-    return table[["certainty", "metric", "coverage", "value", "low", "high"]]
-
-
-def refusal_threshold(validation: LabelledLogits, temperature: float) -> float:
-    """Return the probability of the first diagnosis below which `REFUSED` of these pictures lie."""
-    return float(np.quantile(softmax(validation.logits, temperature).max(axis=1), REFUSED))
-
-
-def refusal_table(
-    side: LabelledLogits,
+def selective_table(
+    validation: LabelledLogits,
+    test: LabelledLogits,
     temperature: float,
     points: Mapping[str, Any],
-    threshold: float,
     resamples: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Return what refusing pictures whose first diagnosis is less probable than a threshold buys.
+    """Return the risk-coverage curve on test, its areas, and what refusing the least certain tenth changes.
 
     Args:
-        side: Logits and truth of n pictures.
+        validation: Where the threshold that refuses a tenth is taken from.
+        test: Where everything is measured.
         temperature: The calibrated one.
         points: For each operating point ("melanoma", "referral") a document with its `threshold`.
-        threshold: As `refusal_threshold` returns it, from other pictures than these.
         resamples: Number of resamples of lesions.
         seed: Of the resamples.
 
     Returns:
-        Columns `metric`, `pictures`, `value`, `low`, `high`. `pictures` says on which the metric is: `all`, the
-        `answered` ones, or the `gain` from all to answered, on the same resamples. The metric `refused` is the share
-        refused, of all; `refused_<dx>` of those of one diagnosis.
-    """
-    probabilities, labels = softmax(side.logits, temperature), side.labels
-    predicted = probabilities.argmax(axis=1)
-    answered = probabilities.max(axis=1) >= threshold
-    calls = {}
-    for name, point in points.items():
-        score, positive = scored(side, temperature, name)
-        calls[name] = (score >= point["threshold"], positive)
+        Columns `part`, `confidence` (of `CONFIDENCES`), `name`, `metric`, `value`, `low`, `high`.
 
-    def measured(weights: np.ndarray) -> dict[str, np.ndarray]:
+        | part | name | metric |
+        | --- | --- | --- |
+        | curve | coverage, such as `0.90` | `risk`; of the chosen confidence also `balanced_risk`, `macro_f1`, ... |
+        | area | | `aurc`, `excess_aurc` |
+        | refusal | `before`, `after`, `difference` | accuracy and so on; `coverage` and `threshold` (name `after`) |
+        | refused_by_diagnosis | diagnosis | `refused` |
+
+        `after` is among the pictures still answered, but for `malignant_missed` and `melanoma_missed`, which are the
+        shares of all malignant pictures and of all melanomas that are neither refused nor called.
+    """
+    probabilities, labels = softmax(test.logits, temperature), test.labels
+    predicted = probabilities.argmax(axis=1)
+    wrong = predicted != labels
+    sure = {name: confidence(probabilities) for name, confidence in CONFIDENCES.items()}
+    threshold = refusal_threshold(CONFIDENCES[CHOSEN](softmax(validation.logits, temperature)))
+    answered = sure[CHOSEN] >= threshold
+    called, positive = {}, {}
+    for point, document in points.items():
+        score, positive[point] = scored(test, temperature, point)
+        called[point] = score >= document["threshold"]
+
+    def measures(weights: np.ndarray) -> dict[str, np.ndarray]:
         _, recall, f1 = metrics.precision_recall_f1(metrics.confusion(predicted, labels, weights))
-        found = {
-            "accuracy": metrics.share(predicted == labels, np.ones_like(answered), weights),
+        return {
+            "accuracy": metrics.accuracy(probabilities, labels, weights),
             "balanced_accuracy": metrics.macro(recall),
             "macro_f1": metrics.macro(f1),
+            "referral_sensitivity": metrics.share(called["referral"], positive["referral"], weights),
+            "referral_specificity": metrics.share(~called["referral"], ~positive["referral"], weights),
+            "melanoma_sensitivity": metrics.share(called["melanoma"], positive["melanoma"], weights),
+            "melanoma_specificity": metrics.share(~called["melanoma"], ~positive["melanoma"], weights),
         }
-        for name, (called, positive) in calls.items():
-            found[f"{name}_sensitivity"] = metrics.share(called, positive, weights)
-            found[f"{name}_specificity"] = metrics.share(~called, ~positive, weights)
-        return found
+
+    def missed(accepted: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+        return {
+            f"{kind}_missed": metrics.share(accepted & ~called[point], positive[point], weights)
+            for kind, point in (("malignant", "referral"), ("melanoma", "melanoma"))
+        }
 
     def statistics(weights: np.ndarray) -> dict[str, np.ndarray]:
-        before, after = measured(weights), measured(weights * answered)
-        found = {"refused/all": metrics.share(~answered, np.ones_like(answered), weights)}
+        found: dict[str, np.ndarray] = {}
+        for name, confidence in sure.items():
+            for coverage in COVERAGES:
+                kept = kept_at(confidence, coverage, weights)
+                at = f"{CURVE}/{name}/{coverage:.2f}"
+                if name != CHOSEN:
+                    found[f"{at}/risk"] = 1 - metrics.accuracy(probabilities, labels, kept)
+                    continue
+                of_kept = measures(kept)
+                found[f"{at}/risk"] = 1 - of_kept["accuracy"]
+                found[f"{at}/balanced_risk"] = 1 - of_kept["balanced_accuracy"]
+                found[f"{at}/macro_f1"] = of_kept["macro_f1"]
+                found[f"{at}/melanoma_miss_rate"] = 1 - of_kept["melanoma_sensitivity"]
+                found[f"{at}/referral_miss_rate"] = 1 - of_kept["referral_sensitivity"]
+        for name, confidence in sure.items():
+            area = area_under_risk_coverage(confidence, wrong, weights)
+            found[f"{AREA}/{name}//aurc"] = area
+            found[f"{AREA}/{name}//excess_aurc"] = area - oracle_area(wrong, weights)
+        everything = np.ones(len(labels), dtype=bool)
+        before = measures(weights) | missed(everything, weights)
+        after = measures(weights * answered) | missed(answered, weights)
+        refusal = f"{REFUSAL}/{CHOSEN}"
+        found[f"{refusal}/after/coverage"] = metrics.share(answered, everything, weights)
+        for metric, value in before.items():
+            found[f"{refusal}/before/{metric}"] = value
+            found[f"{refusal}/after/{metric}"] = after[metric]
+            found[f"{refusal}/difference/{metric}"] = after[metric] - value
         for index, code in enumerate(CODES):
-            found[f"refused_{code}/all"] = metrics.share(~answered, labels == index, weights)
-        for name in before:
-            found |= {
-                f"{name}/all": before[name],
-                f"{name}/answered": after[name],
-                f"{name}/gain": after[name] - before[name],
-            }
+            of_class = labels == index
+            found[f"{REFUSED_BY_DX}/{CHOSEN}/{code}/refused"] = metrics.share(~answered, of_class, weights)
         return found
 
-    table = with_intervals(statistics, side.lesions, resamples, seed)
-    table[["metric", "pictures"]] = table["metric"].str.split("/", expand=True)
-    return table[["metric", "pictures", "value", "low", "high"]]
+    table = with_intervals(statistics, test.lesions, resamples, seed)
+    table[["part", "confidence", "name", "metric"]] = table["metric"].str.split("/", expand=True)
+    rule = {"part": REFUSAL, "confidence": CHOSEN, "name": "after", "metric": "threshold", "value": threshold}
+    table = pd.concat([table, pd.DataFrame([rule])], ignore_index=True)
+    return table[["part", "confidence", "name", "metric", "value", "low", "high"]]

@@ -1,27 +1,19 @@
-"""Assets of the stage `evaluation` about uncertainty: when not to answer, when to refer, what to believe."""
+"""Assets of the stage `evaluation` about what the model's probabilities are worth; all are measured on test."""
 
 from typing import Any
 
 import dagster as dg
-import numpy as np
 import pandas as pd
 
 from derma_assets.calibration.labelled_logits import labelled_logits
-from derma_assets.calibration.operating_points import is_any_of
-from derma_assets.diagnoses import MALIGNANT
-from derma_assets.evaluation.class_calibration import class_bins, class_calibration_table
-from derma_assets.evaluation.decision_curve import decision_curve_table, useful_range
-from derma_assets.evaluation.selective import refusal_table, refusal_threshold, risk_coverage_table
-from derma_assets.evaluation.uncertainty_figures import (
-    class_calibration_figure,
-    decision_curve_figure,
-    risk_coverage_figure,
-)
+from derma_assets.evaluation import selective
+from derma_assets.evaluation.class_calibration import class_calibration_table
+from derma_assets.evaluation.decision_curve import POPULATIONS, decision_table, useful_range
+from derma_assets.evaluation.uncertainty_figures import class_calibration_figure, decision_figure, risk_coverage_figure
 from derma_assets.evaluation.uncertainty_report import (
     class_calibration_markdown,
-    decision_curve_markdown,
-    refusal_of_uncertain_markdown,
-    risk_coverage_markdown,
+    decision_markdown,
+    selective_markdown,
 )
 from derma_assets.settings import settings
 from derma_assets.splits.grouped_splits import TEST, VALIDATION
@@ -30,130 +22,121 @@ from derma_assets.storage.fingerprint import fingerprint_table
 from derma_assets.ui_metadata import figure, note
 
 
-def _stage_table(*more_settings: str) -> Any:
-    return stage_asset(
-        "evaluation",
-        kinds={"numpy"},
-        io_manager_key="table",
-        code_version="1",
-        reads_settings=["bootstrap_resamples", "seed", *more_settings],
-    )
-
-
-@_stage_table()
-def risk_coverage(predictions: pd.DataFrame, calibrated_temperature: dict[str, Any]) -> dg.MaterializeResult:
-    """How often the model is wrong on test when it answers only the pictures it is most certain of.
-
-    Read the curve from right to left: how fast the risk falls as the least certain pictures are refused. A flat curve
-    means that its certainty says nothing. Three measures of certainty; the smaller the area, the better. `excess_aurc`
-    is what is left to gain with the same diagnoses and a perfect measure.
-    """
-    chosen = settings()
-    table = risk_coverage_table(
-        labelled_logits(predictions, TEST),
-        calibrated_temperature["temperature"],
-        chosen.bootstrap_resamples,
-        chosen.seed,
-    )
-    areas = table[table["metric"] == "aurc"]
-    return dg.MaterializeResult(
-        value=table,
-        metadata={
-            **{f"aurc_{row['certainty']}": float(row["value"]) for _, row in areas.iterrows()},
-            "curve": figure(risk_coverage_figure(table)),
-            "table": dg.MetadataValue.md(risk_coverage_markdown(table)),
-            "note": note(),
-        },
-        data_version=dg.DataVersion(fingerprint_table(table)),
-    )
-
-
-@_stage_table()
-def uncertain_refusals(
+@stage_asset(
+    "evaluation",
+    kinds={"numpy"},
+    io_manager_key="table",
+    code_version="1",
+    reads_settings=["bootstrap_resamples", "seed"],
+)
+def risk_coverage(
     predictions: pd.DataFrame, calibrated_temperature: dict[str, Any], operating_points: dict[str, Any]
 ) -> dg.MaterializeResult:
-    """What refusing the least certain tenth of the pictures buys on test, and whom it leaves without an answer.
+    """How often the model errs when it may refuse the pictures it is least sure of, and what refusing a tenth buys.
 
-    The threshold is that of the least certain tenth of validation; `refused` says how many it is on test. Gains are
-    paired with their intervals. Look at who is refused: if it is the rare and the malignant, the gain is bought from
-    those who need an answer most.
+    The curve goes from answering few pictures (left) to all (right); the further it falls to the left, the better the
+    model knows when it is wrong. The threshold that refuses a tenth comes from validation. Read `difference`, with its
+    interval over lesions, and the last rows: a malignant lesion that the model is sure is benign is not refused, so
+    refusing by confidence does not find it.
     """
     chosen = settings()
-    temperature = calibrated_temperature["temperature"]
-    threshold = refusal_threshold(labelled_logits(predictions, VALIDATION), temperature)
-    table = refusal_table(
+    table = selective.selective_table(
+        labelled_logits(predictions, VALIDATION),
         labelled_logits(predictions, TEST),
-        temperature,
+        calibrated_temperature["temperature"],
         operating_points,
-        threshold,
         chosen.bootstrap_resamples,
         chosen.seed,
     )
-    values = table.set_index(["metric", "pictures"])["value"]
+    of_chosen = table[table["confidence"] == selective.CHOSEN]
+    shown = of_chosen[of_chosen["part"].isin([selective.AREA, selective.REFUSAL])]
     return dg.MaterializeResult(
         value=table,
         metadata={
-            "threshold": threshold,
-            "refused": float(values["refused", "all"]),
-            "accuracy_gain": float(values["accuracy", "gain"]),
-            "table": dg.MetadataValue.md(refusal_of_uncertain_markdown(table)),
+            **{
+                "_".join(filter(None, (row["metric"], row["name"]))): float(row["value"])
+                for _, row in shown[shown["name"] != "before"].iterrows()
+            },
+            "curve": figure(risk_coverage_figure(table)),
+            "refusing_a_tenth": dg.MetadataValue.md(selective_markdown(table)),
             "note": note(),
         },
         data_version=dg.DataVersion(fingerprint_table(table)),
     )
 
 
-@_stage_table("clinic_prevalence")
+@stage_asset(
+    "evaluation",
+    kinds={"numpy"},
+    io_manager_key="table",
+    code_version="1",
+    reads_settings=["bootstrap_resamples", "seed", "clinic_prevalence"],
+)
 def decision_curve(
     predictions: pd.DataFrame, calibrated_temperature: dict[str, Any], operating_points: dict[str, Any]
 ) -> dg.MaterializeResult:
-    """Net benefit on test of referring by the model, against referring everyone and no one.
+    """The net benefit of referring by the model, against referring everyone and no one, on test (Vickers and Elkin).
 
-    The threshold is the probability of malignancy at which a referral is worth its harm: at 5 % one would refer twenty
-    to find one cancer. A model is of use where its curve lies above both others. A data set collects rare cases, so the
-    second panel shifts probabilities and prevalence to a clinic's (`DERMA_CLINIC_PREVALENCE`). It assumes that
-    malignant and benign lesions look there as they do here, which no data set can show.
+    The threshold is the risk from which on one would refer: at 5 % a missed malignant lesion weighs as much as 19
+    needless referrals. The model helps where its line is above both others. HAM10000 has about ten times the malignant
+    lesions of a clinic, so the right panel weights malignant and benign pictures to `DERMA_CLINIC_PREVALENCE`, with the
+    probabilities as they are and corrected for it. That takes for granted that the lesions of a clinic look like
+    HAM10000's, most of which someone thought worth excising or following up: a what-if, no measurement in a clinic.
     """
     chosen = settings()
-    validation = labelled_logits(predictions, VALIDATION)
-    table = decision_curve_table(
+    table = decision_table(
+        labelled_logits(predictions, VALIDATION),
         labelled_logits(predictions, TEST),
         calibrated_temperature["temperature"],
-        float(np.mean(is_any_of(validation.labels, MALIGNANT))),
         chosen.clinic_prevalence,
+        operating_points["referral"]["threshold"],
         chosen.bootstrap_resamples,
         chosen.seed,
     )
-    useful = {setting: useful_range(table, setting) for setting in table["setting"].unique()}
+    ranges = {population: useful_range(table, population) for population in POPULATIONS}
     return dg.MaterializeResult(
         value=table,
         metadata={
-            **{f"useful_in_{setting}": "nowhere" if not where else str(where) for setting, where in useful.items()},
-            "curves": figure(decision_curve_figure(table, operating_points["referral"]["threshold"])),
-            "table": dg.MetadataValue.md(decision_curve_markdown(table)),
+            "referral_threshold": float(operating_points["referral"]["threshold"]),
+            "clinic_prevalence": chosen.clinic_prevalence,
+            **{
+                f"better_than_all_and_none_{population}": f"{found[0]:.3f} to {found[1]:.3f}" if found else "nowhere"
+                for population, found in ranges.items()
+            },
+            "curve": figure(decision_figure(table, chosen.clinic_prevalence)),
+            "table": dg.MetadataValue.md(decision_markdown(table)),
             "note": note(),
         },
         data_version=dg.DataVersion(fingerprint_table(table)),
     )
 
 
-@_stage_table()
+@stage_asset(
+    "evaluation",
+    kinds={"numpy", "scipy"},
+    io_manager_key="table",
+    code_version="1",
+    reads_settings=["bootstrap_resamples", "seed"],
+)
 def class_calibration(predictions: pd.DataFrame, calibrated_temperature: dict[str, Any]) -> dg.MaterializeResult:
-    """Whether the probability of each diagnosis can be believed, on test.
+    """How far the probability of each diagnosis can be believed on test, each against all others.
 
-    One temperature for all seven calibrates the first diagnosis, not each of them. `slope` below 1: too extreme;
-    `intercept` above 0 at a slope of 1: too low; `brier_skill` at or below 0: no better than always saying how common
-    the diagnosis is. Rare diagnoses have wide intervals.
+    In the diagrams a point above the diagonal means that the diagnosis is commoner than its probability says. An
+    intercept above 0 says the same of all pictures together, a slope below 1 that high probabilities are too high and
+    low ones too low. Brier skill below 0 is worse than always saying the share of the diagnosis. With few lesions the
+    intervals are wide, and a calibration error is above 0 even for probabilities that are right.
     """
     chosen = settings()
-    test, temperature = labelled_logits(predictions, TEST), calibrated_temperature["temperature"]
-    table = class_calibration_table(test, temperature, chosen.bootstrap_resamples, chosen.seed)
-    of_ece = table[table["metric"] == "ece"]
+    test = labelled_logits(predictions, TEST)
+    table = class_calibration_table(
+        test, calibrated_temperature["temperature"], chosen.bootstrap_resamples, chosen.seed
+    )
+    shown = table[table["metric"].isin(["ece", "slope"])]
     return dg.MaterializeResult(
         value=table,
         metadata={
-            **{f"ece_{row['dx']}": float(row["value"]) for _, row in of_ece.iterrows()},
-            "reliability": figure(class_calibration_figure(class_bins(test, temperature))),
+            **{f"{row['metric']}_{row['dx']}": float(row["value"]) for _, row in shown.iterrows()},
+            "diagrams": figure(class_calibration_figure(table)),
             "table": dg.MetadataValue.md(class_calibration_markdown(table)),
             "note": note(),
         },

@@ -42,6 +42,22 @@ def near_duplicates_across_sides(
     """
     readable = manifest.loc[manifest["status"] == "ok", ["image_id", "sha256", "phash"]]
     pictures = splits[_OF_A_PICTURE].merge(readable, on="image_id", validate="one_to_one")
+    return _across_sides(look_alikes(pictures, threshold), pictures)
+
+
+def look_alikes(pictures: pd.DataFrame, threshold: int) -> pd.DataFrame:
+    """Return every pair of pictures whose perceptual hashes differ in at most `threshold` of 64 bits.
+
+    Args:
+        pictures: `image_id` and `phash` (16 hexadecimal digits).
+        threshold: 0..63; the search is fast while it is small.
+
+    Returns:
+        Integer columns `row_a` < `row_b`, positions in `pictures`, and `distance` (bits that differ); each pair once.
+
+    Raises:
+        InputError: a hash is not 16 hexadecimal digits, or so many pictures look alike that they cannot be real.
+    """
     hashes, group = np.unique(_as_integers(pictures), return_inverse=True)
     # Equal hashes are joined first, so that a picture repeated many times costs nothing in the search.
     first, second, distance = _close_pairs(hashes, threshold)
@@ -53,20 +69,22 @@ def near_duplicates_across_sides(
             f"{expected:,} pairs of pictures look alike, more than {MOST_PAIRS:,}: the pictures are probably blank, or "
             "one picture stands in for many. Look at the hashes in raw_images."
         )
-    pairs = pd.DataFrame({"hash_a": first, "hash_b": second, "distance": distance})
+    pairs = pd.DataFrame({"hash_a": first, "hash_b": second, "distance": distance.astype(np.int64)})
     for end in ("a", "b"):
         pairs = pairs.merge(of_hash.rename(columns={"hash": f"hash_{end}", "row": f"row_{end}"}), on=f"hash_{end}")
-    return _described(pairs, pictures)
+    # Within one hash every pair comes twice, once each way round; across two hashes once, either way round.
+    rows = np.sort(pairs[["row_a", "row_b"]].to_numpy(), axis=1)
+    once = (rows[:, 0] < rows[:, 1]) & ((pairs["hash_a"] != pairs["hash_b"]) | (pairs["row_a"] < pairs["row_b"]))
+    found = pd.DataFrame({"row_a": rows[:, 0], "row_b": rows[:, 1], "distance": pairs["distance"]})
+    return found[np.asarray(once)].reset_index(drop=True)
 
 
-def _described(pairs: pd.DataFrame, pictures: pd.DataFrame) -> pd.DataFrame:
+def _across_sides(pairs: pd.DataFrame, pictures: pd.DataFrame) -> pd.DataFrame:
     """Keep the pairs of rows of `pictures` that cross sides and lesions, the earlier side first, and describe them."""
     side = pictures["split"].map(SIDES.index).to_numpy()
     lesion = pd.factorize(pictures["lesion_id"])[0]
     a, b = pairs["row_a"].to_numpy(), pairs["row_b"].to_numpy()
-    # Within one hash every pair comes twice, once each way round; across two hashes once, either way round.
-    same_hash = (pairs["hash_a"] == pairs["hash_b"]).to_numpy()
-    keep = (side[a] != side[b]) & (lesion[a] != lesion[b]) & (~same_hash | (side[a] < side[b]))
+    keep = (side[a] != side[b]) & (lesion[a] != lesion[b])
     a, b, distance = a[keep], b[keep], pairs["distance"].to_numpy()[keep]
     a, b = np.where(side[a] < side[b], a, b), np.where(side[a] < side[b], b, a)
     ends = [

@@ -51,7 +51,7 @@ def test_a_changed_setting_makes_what_depends_on_it_stale(sample_run: SampleRun)
         "overall_metrics",
         "subgroup_metrics",
         "view_metrics",
-        "uncertain_refusals",
+        "risk_coverage",
         "decision_curve",
         "tfjs_bundle",
         "latency_benchmark",

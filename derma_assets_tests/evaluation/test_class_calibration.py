@@ -1,96 +1,104 @@
 import numpy as np
+import pandas as pd
 import pytest
+import sklearn.metrics
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from derma_assets.calibration.labelled_logits import LabelledLogits, labelled_logits
+from derma_assets.calibration.temperature import softmax
 from derma_assets.diagnoses import CODES
 from derma_assets.evaluation.class_calibration import (
-    BINS,
     CLASS_CALIBRATION_METRICS,
-    class_bins,
+    EqualMassBins,
     class_calibration_table,
-    classwise_ece,
-    equal_mass_bins,
-    intercept_and_slope,
+    one_against_rest,
+    recalibration,
 )
 from derma_assets.evaluation.uncertainty_figures import class_calibration_figure
 from derma_assets.evaluation.uncertainty_report import class_calibration_markdown
 from derma_assets_tests.calibration.made_up import predictions
 
 
-def _drawn(pictures: int, intercept: float = 0.0, slope: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Return probabilities, and truths drawn from what they are once recalibrated."""
-    draw = np.random.default_rng(3)
-    log_odds = draw.normal(-1, 1.5, pictures)
-    truth = draw.random(pictures) < 1 / (1 + np.exp(-(intercept + slope * log_odds)))
-    return 1 / (1 + np.exp(-log_odds)), truth
+@pytest.fixture(scope="module")
+def side() -> LabelledLogits:
+    return labelled_logits(predictions(skill=1.5), "test")
 
 
-def test_bins_hold_as_many_pictures_each() -> None:
-    bins = equal_mass_bins(np.random.default_rng(0).random(95) ** 4)
-    assert sorted(set(np.bincount(bins))) == [9, 10]
-    assert equal_mass_bins(np.array([0.9, 0.1])).tolist() == [5, 0]
-    assert len(set(bins)) == BINS
+@pytest.fixture(scope="module")
+def table(side: LabelledLogits) -> pd.DataFrame:
+    return class_calibration_table(side, 5.0, 100, 1)
 
 
-def test_ece_by_hand() -> None:
-    probability = np.repeat(np.linspace(0.05, 0.95, 10), 2)
-    positive = np.tile([True, False], 10)
-    # In every bin half are positive.
-    assert classwise_ece(probability, positive) == pytest.approx(np.abs(np.linspace(0.05, 0.95, 10) - 0.5).mean())
-    only_first = np.eye(20)[0]
-    assert classwise_ece(probability, positive, only_first) == pytest.approx(0.95)
+def test_bins_hold_equally_many_and_never_part_equals() -> None:
+    counts = EqualMassBins.of(np.linspace(0, 1, 100), 10).members.sum(axis=0)
+    assert counts.sum() == 100
+    assert counts.min() >= 9
+    tied = EqualMassBins.of(np.array([0.0] * 60 + [0.5] * 40), 10).members
+    np.testing.assert_array_equal(tied.sum(axis=0), [60, 40])
 
 
-def test_intercept_and_slope_are_those_of_a_logistic_regression() -> None:
-    probability, positive = _drawn(600, intercept=0.5, slope=0.7)
-    weights = np.random.default_rng(1).integers(0, 3, (3, 600)).astype(float)
-    intercepts, slopes = intercept_and_slope(probability, positive, weights)
-    log_odds = np.log(probability / (1 - probability))[:, None]
-    for row, intercept, slope in zip(weights, intercepts, slopes, strict=True):
-        known = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(log_odds, positive, sample_weight=row)
-        assert intercept == pytest.approx(known.intercept_[0], abs=1e-4)
-        assert slope == pytest.approx(known.coef_[0, 0], abs=1e-4)
+def test_log_odds_are_those_of_the_probability(side: LabelledLogits) -> None:
+    for index in range(len(CODES)):
+        expected = softmax(side.logits, 5.0)[:, index]
+        assert expit(one_against_rest(side.logits, index, 5.0)) == pytest.approx(expected)
 
 
-def test_calibrated_probabilities_have_slope_one() -> None:
-    probability, positive = _drawn(20_000)
-    (intercept,), (slope,) = intercept_and_slope(probability, positive, np.ones((1, 20_000)))
-    assert intercept == pytest.approx(0, abs=0.05)
-    assert slope == pytest.approx(1, abs=0.05)
+def test_recalibration_is_logistic_regression() -> None:
+    draw = np.random.default_rng(0)
+    log_odds = draw.normal(size=400) * 2
+    positive = draw.random(400) < expit(0.5 + 0.7 * log_odds)
+    weights = np.stack([np.ones(400), draw.integers(0, 4, 400)]).astype(float)
+    intercept, slope = recalibration(log_odds, positive, weights)
+    for row, of_row in enumerate(weights):
+        fitted = LogisticRegression(C=np.inf, tol=1e-10).fit(log_odds[:, None], positive, sample_weight=of_row)
+        assert slope[row] == pytest.approx(fitted.coef_[0, 0], abs=1e-4)
+        # With the slope held at 1, the expected number of positives is the observed one.
+        assert of_row @ expit(intercept[row] + log_odds) == pytest.approx(of_row @ positive)
 
 
-def test_what_cannot_be_fitted_is_not_a_number() -> None:
-    probability = np.linspace(0.1, 0.9, 20)
-    ones = np.ones((1, 20))
-    for truth in (np.zeros(20, dtype=bool), probability > 0.5):
-        intercept, slope = intercept_and_slope(probability, truth, ones)
-        assert np.isnan(intercept).all()
-        assert np.isnan(slope).all()
+def test_too_extreme_probabilities_have_a_slope_below_one() -> None:
+    draw = np.random.default_rng(1)
+    truth = draw.normal(size=40000)
+    positive = draw.random(40000) < expit(truth)
+    intercept, slope = recalibration(2 * truth, positive, np.ones((1, 40000)))
+    assert slope == pytest.approx([0.5], abs=0.05)
+    assert intercept == pytest.approx([0], abs=0.1)
 
 
-def test_the_table_and_its_diagram() -> None:
-    side = labelled_logits(predictions(skill=1.0), "test")
-    table = class_calibration_table(side, 1.0, resamples=200, seed=1)
-    assert len(table) == len(CODES) * len(CLASS_CALIBRATION_METRICS)
-    values = table.set_index(["dx", "metric"])["value"]
-    # The logits are five times too large, and a temperature of one leaves them so.
-    assert (values[:, "slope"] < 0.6).all()
-    calmer = class_calibration_table(side, 5.0, resamples=200, seed=1).set_index(["dx", "metric"])["value"]
-    assert (calmer[:, "brier"] < values[:, "brier"]).all()
-    assert (calmer[:, "ece"].mean()) < values[:, "ece"].mean()
-    bins = class_bins(side, 5.0)
-    assert bins.groupby("dx")["images"].sum().eq(len(side.labels)).all()
+def test_without_a_maximum_there_is_no_number() -> None:
+    log_odds = np.linspace(-3, 3, 50)
+    intercept, slope = recalibration(log_odds, log_odds > 0, np.ones((1, 50)))
+    assert np.isfinite(intercept).all()
+    assert np.isnan(slope).all(), "the classes do not overlap"
+    nobody = recalibration(log_odds, np.zeros(50, dtype=bool), np.ones((1, 50)))
+    assert np.isnan(nobody).all()
+
+
+def test_scores_of_each_class(table: pd.DataFrame, side: LabelledLogits) -> None:
+    probabilities = softmax(side.logits, 5.0)
+    for index, code in enumerate(CODES):
+        of = table[(table["dx"] == code) & (table["bin"] < 0)].set_index("metric")["value"]
+        assert list(of.index) == list(CLASS_CALIBRATION_METRICS)
+        positive = side.labels == index
+        brier = sklearn.metrics.brier_score_loss(positive, probabilities[:, index])
+        assert of["brier"] == pytest.approx(brier)
+        assert of["brier_skill"] == pytest.approx(1 - brier / (positive.mean() * (1 - positive.mean())))
+        # Murphy's three terms leave out what varies within bins, which is little.
+        decomposed = of["brier_reliability"] - of["brier_resolution"] + of["brier_uncertainty"]
+        assert decomposed == pytest.approx(brier, abs=0.02)
+
+
+def test_calibration_error_is_the_mean_gap_of_the_bins(table: pd.DataFrame, side: LabelledLogits) -> None:
     for code in CODES:
-        share = (side.labels == CODES.index(code)).mean()
-        of = bins[bins["dx"] == code]
-        assert np.average(of["frequency"], weights=of["images"]) == pytest.approx(share)
-    assert len([axes for axes in class_calibration_figure(bins).axes if axes.get_visible()]) == len(CODES)
-    assert all(f"| {code}" in class_calibration_markdown(table) for code in CODES)
+        of_class = table[table["dx"] == code]
+        bins = of_class[of_class["metric"] == "observed"]
+        assert bins["images"].sum() == len(side.labels)
+        expected = np.average((bins["value"] - bins["probability"]).abs(), weights=bins["images"])
+        assert of_class.loc[of_class["metric"] == "ece", "value"].item() == pytest.approx(expected)
 
 
-def test_skill_is_nothing_for_who_always_says_the_prevalence() -> None:
-    labels = np.repeat(np.arange(7), 10)
-    side = LabelledLogits(np.zeros((70, 7)), labels, np.arange(70))
-    table = class_calibration_table(side, 1.0, resamples=100, seed=1).set_index(["dx", "metric"])["value"]
-    np.testing.assert_allclose(table[:, "brier_skill"], 0, atol=1e-12)
+def test_the_report_and_the_figure_show_it(table: pd.DataFrame) -> None:
+    text = class_calibration_markdown(table)
+    assert all(f"({code})" in text for code in CODES)
+    assert len(class_calibration_figure(table).axes) == 8

@@ -7,7 +7,7 @@ import pytest
 from derma_assets.calibration import assets as calibration_assets
 from derma_assets.diagnoses import CODES, DISCLAIMER
 from derma_assets.errors import InputError
-from derma_assets.evaluation import assets, uncertainty_assets
+from derma_assets.evaluation import assets
 from derma_assets.evaluation.report import stored_report
 from derma_assets.storage.io_managers import io_managers
 from derma_assets.storage.paths import building_folder
@@ -15,7 +15,6 @@ from derma_assets_tests.calibration.made_up import metadata, predictions, view_p
 from derma_assets_tests.small_study import stand_ins, upstream
 
 TABLES = ["overall_metrics", "per_class_metrics", "confusion_matrix", "reliability", "subgroup_metrics", "view_metrics"]
-OF_UNCERTAINTY = ["risk_coverage", "uncertain_refusals", "decision_curve", "class_calibration"]
 UPSTREAM = {
     "predictions": ("table", predictions()),
     "view_predictions": ("table", view_predictions()),
@@ -37,19 +36,18 @@ def run(store: Path) -> dg.ExecuteInProcessResult:
             calibration_assets.operating_points,
             calibration_assets.view_calibration,
             *(getattr(assets, name) for name in TABLES),
-            *(getattr(uncertainty_assets, name) for name in OF_UNCERTAINTY),
         ],
         resources=io_managers(store),
     )
 
 
-@pytest.mark.parametrize("name", [*TABLES, *OF_UNCERTAINTY])
+@pytest.mark.parametrize("name", TABLES)
 def test_the_table_is_stored_as_it_was_made(name: str, run: dg.ExecuteInProcessResult, store: Path) -> None:
     stored = pd.read_parquet(store / f"{name}.parquet")
     pd.testing.assert_frame_equal(stored, run.output_for_node(name), check_index_type=False)
 
 
-@pytest.mark.parametrize("name", [*TABLES, *OF_UNCERTAINTY])
+@pytest.mark.parametrize("name", TABLES)
 def test_metadata_carry_the_note(name: str, run: dg.ExecuteInProcessResult) -> None:
     (materialized,) = run.asset_materializations_for_node(name)
     assert DISCLAIMER in str(materialized.metadata["note"].value)
@@ -58,10 +56,9 @@ def test_metadata_carry_the_note(name: str, run: dg.ExecuteInProcessResult) -> N
 
 
 def test_numbers_and_figures_are_there_to_look_at(run: dg.ExecuteInProcessResult) -> None:
-    found = {name: run.asset_materializations_for_node(name)[0].metadata for name in [*TABLES, *OF_UNCERTAINTY]}
+    found = {name: run.asset_materializations_for_node(name)[0].metadata for name in TABLES}
     assert 0 < found["overall_metrics"]["accuracy"].value <= 1
     assert found["overall_metrics"]["lesions"].value == 7 * 12
-    assert 0 < found["uncertain_refusals"]["refused"].value < 0.3
     assert "Balanced accuracy" in str(found["overall_metrics"]["table"].value)
     for name, key in (
         ("per_class_metrics", "recall_and_f1"),
@@ -69,9 +66,6 @@ def test_numbers_and_figures_are_there_to_look_at(run: dg.ExecuteInProcessResult
         ("reliability", "diagram"),
         ("subgroup_metrics", "figure"),
         ("view_metrics", "gains"),
-        ("risk_coverage", "curve"),
-        ("decision_curve", "curves"),
-        ("class_calibration", "reliability"),
     ):
         assert "image/png" in str(found[name][key].value)
 
@@ -94,7 +88,6 @@ def test_the_stored_report_is_printed_from_the_store(run: dg.ExecuteInProcessRes
     assert f"{accuracy:.3f}" in text
     assert "Gain in accuracy over one view" in text
     assert "confirmation: follow up" in text
-    assert "Net benefit of referral" in text
     assert "Pictures refused" not in text, "that table has not been stored"
 
 
