@@ -11,6 +11,7 @@ from derma_assets.calibration import assets as calibration_assets
 from derma_assets.calibration import checks as calibration_checks
 from derma_assets.dataset import assets as dataset_assets
 from derma_assets.dataset import checks as dataset_checks
+from derma_assets.dataset import mask_assets
 from derma_assets.evaluation import assets as evaluation_assets
 from derma_assets.settings import settings
 from derma_assets.splits import assets as splits_assets
@@ -25,6 +26,7 @@ defs = dg.Definitions(
     assets=dg.load_assets_from_modules(
         [
             dataset_assets,
+            mask_assets,
             splits_assets,
             training_assets,
             calibration_assets,
