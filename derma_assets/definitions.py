@@ -13,6 +13,7 @@ from derma_assets.dataset import assets as dataset_assets
 from derma_assets.dataset import checks as dataset_checks
 from derma_assets.dataset import mask_assets
 from derma_assets.evaluation import assets as evaluation_assets
+from derma_assets.evaluation import explanation_assets, subgroup_assets
 from derma_assets.settings import settings
 from derma_assets.splits import assets as splits_assets
 from derma_assets.splits import checks as splits_checks
@@ -31,6 +32,8 @@ defs = dg.Definitions(
             training_assets,
             calibration_assets,
             evaluation_assets,
+            explanation_assets,
+            subgroup_assets,
             browser_assets,
             latency_asset,
         ]

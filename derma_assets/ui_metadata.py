@@ -19,12 +19,12 @@ def table_preview(table: pd.DataFrame, rows: int = 10, decimals: int = 3) -> dg.
     return dg.MetadataValue.md(table.head(rows).round(decimals).to_markdown(index=False, disable_numparse=False))
 
 
-def figure(drawing: "Figure") -> dg.MetadataValue:
-    """Return a Matplotlib figure as an embedded PNG that the UI shows in place."""
-    buffer = io.BytesIO()
-    drawing.savefig(buffer, format="png", dpi=80, bbox_inches="tight")
+def figure(drawing: "Figure", photographs: bool = False) -> dg.MetadataValue:
+    """Return a Matplotlib figure as an embedded picture that the UI shows in place: PNG, or JPEG of photographs."""
+    buffer, kind = io.BytesIO(), "jpeg" if photographs else "png"
+    drawing.savefig(buffer, format=kind, dpi=80, bbox_inches="tight")
     encoded = base64.b64encode(buffer.getvalue()).decode()
-    return dg.MetadataValue.md(f"![figure](data:image/png;base64,{encoded})")
+    return dg.MetadataValue.md(f"![figure](data:image/{kind};base64,{encoded})")
 
 
 def note() -> dg.MetadataValue:

@@ -39,7 +39,7 @@ def agreement_figure(agreement: pd.DataFrame) -> Figure:
     """Return the histogram of the Dice coefficient between estimate and data set; see `estimate_agreement`."""
     drawing = Figure(figsize=(5, 2.4), layout="constrained")
     axes = drawing.subplots()
-    axes.hist(agreement["dice"], bins=np.linspace(0, 1, 26), color="#56B4E9")
+    axes.hist(agreement["dice"], bins=np.linspace(0, 1, 26).tolist(), color="#56B4E9")
     axes.set(xlabel="Dice coefficient of estimated and given mask", ylabel="lesions")
     axes.spines[["top", "right"]].set_visible(False)
     return drawing
@@ -49,7 +49,7 @@ def tones_figure(tones: pd.DataFrame) -> Figure:
     """Return the histogram of the angle, with the limits of the groups; see `skin_tone.skin_tones`."""
     drawing = Figure(figsize=(8, 3), layout="constrained")
     axes = drawing.subplots()
-    axes.hist(tones["ita"].dropna(), bins=np.arange(-90, 181, 3), color="#E69F00")
+    axes.hist(tones["ita"].dropna(), bins=list(range(-90, 181, 3)), color="#E69F00")
     edges = [90.0, *TONES.values()]
     for name, upper, lower in zip(TONES, edges[:-1], edges[1:], strict=True):
         axes.axvline(lower, color="grey", linestyle=":")

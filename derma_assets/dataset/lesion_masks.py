@@ -6,8 +6,8 @@ doi:10.1038/s41591-020-0942-0), else an estimate.
 | file | what |
 | --- | --- |
 | `masks.npy` | (n, size, size) bool, True inside the lesion |
-| `index.parquet` | a row per mask, in the order of `image_arrays`: `image_id`, `sha256` of picture and `mask_sha256` of mask |
-|  | file ("" without one), and `source`: `data set` or `estimated` |
+| `index.parquet` | a row per mask, in the order of `image_arrays`: `image_id`, `sha256` of the picture's file, |
+|  | `mask_sha256` of the mask's ("" without one), and `source`: `data set` or `estimated` |
 | `format.json` | `size`, and the versions of `preprocessing` and of the `estimate` |
 """
 
@@ -239,7 +239,12 @@ def estimate_agreement(arrays: ImageArrays, masks: LesionMasks, lesions: pd.Seri
     estimates = np.stack([estimated_mask(arrays.pixels[row]) for row in progress(rows, "estimated masks compared")])
     coefficient = dice(estimates, masks.masks[rows])
     return pd.DataFrame(
-        {"row": rows, "image_id": chosen["image_id"].to_numpy(), "dice": coefficient, "iou": coefficient / (2 - coefficient)}
+        {
+            "row": rows,
+            "image_id": chosen["image_id"].to_numpy(),
+            "dice": coefficient,
+            "iou": coefficient / (2 - coefficient),
+        }
     )
 
 
@@ -250,7 +255,8 @@ def agreement_summary(agreement: pd.DataFrame) -> dict[str, float | int]:
     """
     summary: dict[str, float | int] = {"compared_lesions": len(agreement)}
     for name in ("dice", "iou") if len(agreement) else ():
-        mean, error = float(agreement[name].mean()), float(agreement[name].sem())
+        values = agreement[name].to_numpy(dtype=np.float64)
+        mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
         summary |= {name: mean, f"{name}_low": mean - 1.96 * error, f"{name}_high": mean + 1.96 * error}
     if len(agreement):
         summary["dice_below_half"] = float((agreement["dice"] < 0.5).mean())
@@ -270,9 +276,7 @@ def _read(file: Path) -> bytes:
         raise InputError(f"the lesion mask {file} cannot be read ({error.strerror}): unpack it again") from error
 
 
-def _reusable(
-    previous: Path | None, arrays: ImageArrays
-) -> tuple[LesionMasks | None, dict[tuple[str, str, str], int]]:
+def _reusable(previous: Path | None, arrays: ImageArrays) -> tuple[LesionMasks | None, dict[tuple[str, str, str], int]]:
     """Return an earlier version and the row of each of its masks, if they are as they would be now."""
     if previous is None or not previous.exists():
         return None, {}

@@ -5,13 +5,14 @@ pathways", Int. J. Cosmetic Science 13, 1991), with the six groups of Del Bino a
 British J. Dermatology 169 Suppl. 3, 2013): the higher the angle, the lighter the skin.
 
 What it can show: whether the model does worse where the skin in the *picture* is darker or yellower. What it cannot
-show: the patient's skin tone. The angle was made for colorimeters on bare skin. A dermatoscopic JPEG has no colour target;
-light, exposure, white balance, polarisation and the camera's own processing move the angle by the width of several
-groups, pressed-on glass empties the vessels, and part of HAM10000 had its colours corrected by hand. Skin is always
-yellower than grey (b* above 0); a picture whose skin is not has a colour cast, and its tone is `off_scale`. On these
-pictures, methods of this kind disagree with one another (Kalb et al., "Revisiting skin tone fairness in dermatological
-lesion classification", MICCAI FAIMI 2023), and nobody has recorded Fitzpatrick types or measured skin there. How far
-pictures of one lesion, which share one skin, agree can be measured (`repeatability`); they mostly share a camera too.
+show: the patient's skin tone. The angle was made for colorimeters on bare skin. A dermatoscopic JPEG has no colour
+target; light, exposure, white balance, polarisation and the camera's own processing move the angle by the width of
+several groups, pressed-on glass empties the vessels, and part of HAM10000 had its colours corrected by hand. Skin is
+always yellower than grey (b* above 0); a picture whose skin is not has a colour cast, and its tone is `off_scale`. On
+these pictures, methods of this kind disagree with one another (Kalb et al., "Revisiting skin tone fairness in
+dermatological lesion classification", MICCAI FAIMI 2023), and nobody has recorded Fitzpatrick types or measured skin
+there. How far pictures of one lesion, which share one skin, agree can be measured (`repeatability`); but they mostly
+share a camera too.
 """
 
 import os
@@ -53,8 +54,8 @@ def skin_pixels(picture: np.ndarray, lesion: np.ndarray, lightness: np.ndarray) 
     """Return which pixels show bare skin: (S, S) bool.
 
     Left out: the lesion and a margin of 6 % of the side around it, the dark rim of the lens and everything darker than
-    grey level 30, pixels with a channel of 250 and more, and hairs with the pixels next to them (L* at least 6 below its
-    morphological closing).
+    grey level 30, pixels with a channel of 250 and more, and hairs (L* more than 6 below its morphological closing)
+    with the pixels next to them.
 
     Args:
         picture: (S, S, 3) uint8.
