@@ -13,6 +13,7 @@ from derma_assets.evaluation.explanations import BASELINE, GROUPS, PREDICTED, Ex
 # How much of the picture the strongest heat covers.
 _STRONGEST = 0.65
 _COLUMN_GAP = 4
+_OUTLINE = (0, 255, 255)  # neither blue nor yellow, as the heat is
 
 
 def gallery_figure(
@@ -32,7 +33,10 @@ def gallery_figure(
         maps = explained.maps[GRAD_CAM][of_class, :, :, explained.predicted[of_class]]
         heats = enlarged(maps, pixels.shape[1])
         pairs = [
-            (outlined(pixels[row], explained.masks[row]), outlined(under_heat(pixels[row], heat), explained.masks[row]))
+            [
+                outlined(picture, explained.masks[row], _OUTLINE)
+                for picture in (pixels[row], under_heat(pixels[row], heat))
+            ]
             for row, heat in zip(of_class, heats, strict=True)
         ]
         rows.append([picture for pair in pairs for picture in pair])
@@ -89,8 +93,8 @@ def explanation_figure(table: pd.DataFrame) -> Figure:
             axes.vlines(at, rows["low"], rows["high"], color=colour, linewidth=2, alpha=0.6)
             axes.plot(at, rows["value"], "o", color=colour, markersize=4, label=label)
         axes.set(title=title, ylim=(-0.02, 1.02))
+        axes.set_xlabel("pictures, and number of lesions; lines are 95 % intervals over lesions", fontsize=8)
         axes.set_xticks(range(len(groups)), [f"{group}\n{counts[group]}" for group in groups], fontsize=8)
         axes.grid(axis="y", color="#DDDDDD")
     drawing.legend(*drawing.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
-    drawing.supxlabel("true diagnosis and number of lesions; lines are 95 % intervals over lesions", fontsize=8)
     return drawing

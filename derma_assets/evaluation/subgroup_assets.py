@@ -80,10 +80,10 @@ def subgroup_gaps(
     """For each metric and attribute the best and the worst group on test, and how far apart they are.
 
     Over groups with at least ten lesions to measure on. The two groups are the extremes of several, so some gap is
-    there by chance alone, the larger the more groups and the fewer lesions: an interval that reaches 0 shows no gap, and
-    one that does not is a reason to look closer, not proof. `too few lesions` means that nothing can be said, not that
-    all is well. A calibration error is larger in a smaller group by itself, and accuracy and specificity follow the mix of
-    diagnoses.
+    there by chance alone, the larger the more groups and the fewer lesions: an interval that reaches 0 shows no gap,
+    and one that does not is a reason to look closer, not proof. `too few lesions` means that nothing can be said, not
+    that all is well. A calibration error is larger in a smaller group by itself, and accuracy and specificity follow
+    the mix of diagnoses.
     """
     chosen = settings()
     on_test = predictions[predictions["split"] == TEST]
