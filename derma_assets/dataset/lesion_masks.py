@@ -175,22 +175,23 @@ def estimated_mask(picture: np.ndarray) -> np.ndarray:
     Otsu's threshold (1979) on the darkness of the blue channel, in which melanin and blood are both dark, after hair
     is closed and noise smoothed; darkness counts less far from the centre, and the lens's rim not at all. Of the
     parts found the one that lies most in the centre is taken, its holes filled. Choice of channel and reach: the best
-    mean Dice coefficient against HAM10000's masks among five channels, on 400 training lesions.
+    mean Dice coefficient against HAM10000's masks among five channels, on 400 training lesions. That a lesion is there
+    is taken for granted: of bare skin the middle is returned.
 
     Args:
         picture: (S, S, 3) uint8.
 
     Returns:
-        (S, S) bool; all False where nothing stands out.
+        (S, S) bool; all False where all pixels are alike.
     """
     size = len(picture)
     near = _near_centre(size)
-    blue = scipy.ndimage.grey_closing(picture[..., 2], size=2 * (size // 64) + 1)
+    blue = scipy.ndimage.grey_closing(picture[..., 2], size=2 * max(1, round(size / 64)) + 1)
     darkness = 255 - scipy.ndimage.gaussian_filter(blue.astype(np.float32), size / 85)
     rim = lens_rim(picture)
-    darkness = darkness * np.exp(np.log(near) * (_CENTRE / _REACH) ** 2)
-    if rim.all() or np.ptp(darkness[~rim]) == 0:
+    if rim.all() or np.ptp(darkness[~rim]) < 1:
         return np.zeros((size, size), dtype=bool)
+    darkness = darkness * np.exp(np.log(near) * (_CENTRE / _REACH) ** 2)
     found = (darkness > threshold_otsu(darkness[~rim])) & ~rim
     parts, count = scipy.ndimage.label(scipy.ndimage.binary_opening(found))
     if count == 0:
