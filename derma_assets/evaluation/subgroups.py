@@ -98,7 +98,7 @@ def joined_tones(tones: pd.Series, lesions: pd.Series) -> pd.Series:
 
     From the darkest tone on, neighbours are joined until they have `FEWEST_LESIONS` lesions, and are then called by the
     lightest of them: `tan_or_darker`. Then the same is done from the lightest on: `light_or_lighter`. A tone in between
-    stays as it is. If all of them together have too few, they are `other`.
+    stays as it is. If that joins all of them, or all together have too few, they are `other`.
 
     Args:
         tones: (n,) of `skin_tone.TONES`, `off_scale` or `unknown`.
@@ -109,10 +109,8 @@ def joined_tones(tones: pd.Series, lesions: pd.Series) -> pd.Series:
     lightest = _fewest([tone for tone in present if tone not in darkest], tones, lesions)
     renamed = {tone: f"{darkest[-1]}{_DARKER}" for tone in darkest if len(darkest) > 1}
     renamed |= {tone: f"{lightest[-1]}{_LIGHTER}" for tone in lightest if len(lightest) > 1}
-    if len(darkest) == len(TONES) or lesions[tones.isin(present)].nunique() < FEWEST_LESIONS:
+    if lesions[tones.isin(present)].nunique() < FEWEST_LESIONS or f"{next(iter(TONES))}{_DARKER}" in renamed.values():
         renamed = dict.fromkeys(present, OTHER)
-    elif len(darkest) > 1 and darkest[-1] == next(iter(TONES)):
-        renamed |= dict.fromkeys(darkest, OTHER)
     return tones.replace(renamed)
 
 
