@@ -9,11 +9,17 @@ from derma_assets.browser import checks as browser_checks
 from derma_assets.browser import latency_asset
 from derma_assets.calibration import assets as calibration_assets
 from derma_assets.calibration import checks as calibration_checks
-from derma_assets.dataset import artefact_assets
+from derma_assets.dataset import artefact_assets, mask_assets
 from derma_assets.dataset import assets as dataset_assets
 from derma_assets.dataset import checks as dataset_checks
 from derma_assets.evaluation import assets as evaluation_assets
-from derma_assets.evaluation import quality_assets, quality_checks, uncertainty_assets
+from derma_assets.evaluation import (
+    explanation_assets,
+    quality_assets,
+    quality_checks,
+    subgroup_assets,
+    uncertainty_assets,
+)
 from derma_assets.settings import settings
 from derma_assets.splits import assets as splits_assets
 from derma_assets.splits import checks as splits_checks
@@ -28,12 +34,15 @@ defs = dg.Definitions(
         [
             dataset_assets,
             artefact_assets,
+            mask_assets,
             splits_assets,
             training_assets,
             calibration_assets,
             evaluation_assets,
             uncertainty_assets,
             quality_assets,
+            explanation_assets,
+            subgroup_assets,
             browser_assets,
             latency_asset,
         ]

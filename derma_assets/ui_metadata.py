@@ -20,9 +20,8 @@ def table_preview(table: pd.DataFrame, rows: int = 10, decimals: int = 3) -> dg.
 
 
 def figure(drawing: "Figure", photographs: bool = False) -> dg.MetadataValue:
-    """Return a Matplotlib figure as an embedded PNG that the UI shows in place; one of photographs as a JPEG."""
-    buffer = io.BytesIO()
-    kind = "jpeg" if photographs else "png"
+    """Return a Matplotlib figure as an embedded picture that the UI shows in place: PNG, or JPEG of photographs."""
+    buffer, kind = io.BytesIO(), "jpeg" if photographs else "png"
     drawing.savefig(buffer, format=kind, dpi=80, bbox_inches="tight")
     encoded = base64.b64encode(buffer.getvalue()).decode()
     return dg.MetadataValue.md(f"![figure](data:image/{kind};base64,{encoded})")

@@ -40,6 +40,7 @@ _OPERATING_POINTS = {
     "melanoma": ("Melanoma", (MELANOMA,)),
 }
 _PACKAGES = ("derma_assets", "keras", "tensorflow", "tensorflowjs", "pillow")
+_SUBGROUP_COLUMNS = ["attribute", "group", "metric", "value", "low", "high", "images", "lesions"]
 _REFUSAL_COLUMNS = ["kind", "bad", "pictures", "refused", "share", "low", "high"]
 
 
@@ -122,7 +123,7 @@ def describe(
         "metrics": {
             "overall": _records(findings.overall),
             "per_class": _records(findings.per_class),
-            "subgroups": _records(findings.subgroups),
+            "subgroups": _records(findings.subgroups[_SUBGROUP_COLUMNS]),
             "views": _records(findings.views),
         },
         "versions": {"code": _code_versions(), "data": dict(data_versions)},

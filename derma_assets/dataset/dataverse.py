@@ -30,6 +30,7 @@ from derma_assets.storage.atomic import explained, replacing
 
 DOI = "doi:10.7910/DVN/DBW86T"
 ARCHIVES = ("HAM10000_images_part_1", "HAM10000_images_part_2")
+MASKS = "HAM10000_segmentations_lesion_tschandl"
 ATTEMPTS = 4
 _TIMEOUT_S = 60.0
 _CHUNK = 1 << 16
@@ -81,7 +82,12 @@ def download_ham10000(dataverse_url: str, folder: Path, wait_s: float = 2.0) -> 
     remote = list_files(dataverse_url, wait_s)
     table = _pick(remote, METADATA_STEM)
     fetched = _fetch(table, downloads, wait_s)
-    for archive in ARCHIVES:
+    archives: tuple[str, ...] = ARCHIVES
+    if any(Path(file.name).stem == MASKS for file in remote):
+        archives = (*ARCHIVES, MASKS)
+    else:
+        tqdm.write(f"{DOI} holds no {MASKS}: the lesion masks will be estimated")
+    for archive in archives:
         if not (folder / archive).exists():
             _unpack(_fetch(_pick(remote, archive), downloads, wait_s), folder / archive)
     with replacing(folder / f"{METADATA_STEM}.csv") as beside:

@@ -50,21 +50,21 @@ def pictures_figure(metadata: pd.DataFrame, manifest: pd.DataFrame, per_class: i
     rows = []
     for diagnosis in DIAGNOSES:
         of_class = readable.loc[readable["dx"] == diagnosis.code, "path"].tolist()
-        rows.append([_thumbnail(Path(of_class[row])) for row in _evenly(len(of_class), per_class)])
-    drawing = _sheet(rows, per_class)
+        rows.append([_thumbnail(Path(of_class[row])) for row in evenly(len(of_class), per_class)])
+    drawing = contact_sheet(rows, per_class)
     axes = drawing.axes[0]
-    middles = [(row + 0.5) * (_THUMBNAIL[1] + _GAP) for row in range(len(DIAGNOSES))]
-    axes.set_yticks(middles, [diagnosis.code for diagnosis in DIAGNOSES])
+    axes.set_yticks(row_middles(len(DIAGNOSES), _THUMBNAIL[1]), [diagnosis.code for diagnosis in DIAGNOSES])
     return drawing
 
 
 def arrays_figure(pixels: np.ndarray, shown: int = 24) -> Figure:
     """Return `shown` of (n, size, size, 3) uint8 pictures as the model sees them, taken evenly."""
-    chosen = [pixels[row] for row in _evenly(len(pixels), shown)]
-    return _sheet([chosen[start : start + 8] for start in range(0, len(chosen), 8)], 8)
+    chosen = [pixels[row] for row in evenly(len(pixels), shown)]
+    return contact_sheet([chosen[start : start + 8] for start in range(0, len(chosen), 8)], 8)
 
 
-def _evenly(available: int, wanted: int) -> list[int]:
+def evenly(available: int, wanted: int) -> list[int]:
+    """Return `wanted` of the numbers 0..available-1, evenly spaced; all of them if there are fewer."""
     return np.linspace(0, available - 1, min(wanted, available)).astype(int).tolist()
 
 
@@ -72,7 +72,12 @@ def _thumbnail(path: Path) -> np.ndarray:
     return np.asarray(ImageOps.fit(open_picture(path), _THUMBNAIL))
 
 
-def _sheet(rows: list[list[np.ndarray]], columns: int) -> Figure:
+def row_middles(rows: int, height: int) -> list[float]:
+    """Return where the middle of each row of a contact sheet is, of pictures `height` pixels high."""
+    return [(row + 0.5) * (height + _GAP) for row in range(rows)]
+
+
+def contact_sheet(rows: list[list[np.ndarray]], columns: int) -> Figure:
     """Return a contact sheet. It is one picture on one pair of axes: fifty pairs take Matplotlib seconds to draw."""
     height, width = next((picture.shape[:2] for row in rows for picture in row), (1, 1))
     down, across = height + _GAP, width + _GAP

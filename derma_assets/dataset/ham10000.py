@@ -1,4 +1,4 @@
-"""Finding HAM10000's metadata and pictures in a folder, however they are nested below it."""
+"""Finding HAM10000's metadata, pictures and lesion masks in a folder, however they are nested below it."""
 
 import os
 from dataclasses import dataclass
@@ -23,16 +23,18 @@ class Ham10000:
     Attributes:
         metadata: The metadata table.
         pictures: Every picture's file by its name without ending, which is its `image_id`.
-        folder: The folder that both were found below.
+        masks: The lesion masks' files by the `image_id` of their picture; empty where there are none.
+        folder: The folder that all were found below.
     """
 
     metadata: Path
     pictures: dict[str, Path]
+    masks: dict[str, Path]
     folder: Path
 
 
 def find_ham10000(folder: Path) -> Ham10000:
-    """Find metadata and pictures below `folder`: in part folders or in one, at any depth.
+    """Find metadata, pictures and masks below `folder`: in part folders or in one, at any depth.
 
     Where a picture is there more than once, JPEG comes before PNG, then the path nearest to `folder`.
 
@@ -46,15 +48,17 @@ def find_ham10000(folder: Path) -> Ham10000:
     files = _files(folder)
     metadata = _find_metadata(folder, files)
     pictures: dict[str, Path] = {}
+    masks: dict[str, Path] = {}
     for file in sorted(files, key=_preference):
-        if file.suffix.lower() in _PICTURE_ENDINGS and not file.stem.endswith(_MASK):
-            pictures.setdefault(file.stem, file)
+        if file.suffix.lower() in _PICTURE_ENDINGS:
+            found = masks if file.stem.endswith(_MASK) else pictures
+            found.setdefault(file.stem.removesuffix(_MASK), file)
     if not pictures:
         raise InputError(
             f"no pictures ({', '.join(_PICTURE_ENDINGS)}) below {folder}: unpack HAM10000_images_part_1.zip and "
             f"HAM10000_images_part_2.zip there. {_WHAT_TO_DO}"
         )
-    return Ham10000(metadata, pictures, folder)
+    return Ham10000(metadata, pictures, masks, folder)
 
 
 def _files(folder: Path) -> list[Path]:

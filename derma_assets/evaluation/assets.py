@@ -15,7 +15,6 @@ from derma_assets.evaluation.figures import (
     confusion_figure,
     per_class_figure,
     refusals_figure,
-    subgroup_figure,
     view_figure,
 )
 from derma_assets.evaluation.refusals import judge_kinds, refusal_table
@@ -23,10 +22,8 @@ from derma_assets.evaluation.report import (
     overall_markdown,
     per_class_markdown,
     refusals_markdown,
-    subgroups_markdown,
     views_markdown,
 )
-from derma_assets.evaluation.subgroups import subgroup_table, subgroups_of
 from derma_assets.evaluation.views import GAINS, view_table
 from derma_assets.settings import settings
 from derma_assets.splits.grouped_splits import TEST
@@ -150,48 +147,6 @@ def reliability(predictions: pd.DataFrame, calibrated_temperature: dict[str, Any
             **{f"ece_{name}": gap for name, gap in tables.calibration_gaps(table).items()},
             "diagram": figure(reliability_figure(table)),
             "table": table_preview(table, rows=len(table)),
-            "note": note(),
-        },
-        data_version=dg.DataVersion(fingerprint_table(table)),
-    )
-
-
-@stage_asset(
-    "evaluation",
-    kinds={"numpy"},
-    io_manager_key="table",
-    code_version="1",
-    reads_settings=["bootstrap_resamples", "seed"],
-)
-def subgroup_metrics(
-    predictions: pd.DataFrame,
-    calibrated_temperature: dict[str, Any],
-    operating_points: dict[str, Any],
-    raw_metadata: pd.DataFrame,
-) -> dg.MaterializeResult:
-    """How the model does on test by sex, age, place on the body, and how the diagnosis was confirmed.
-
-    With 95 % intervals over lesions; places with fewer than ten lesions are joined as `other`. Look for a group whose
-    interval lies below the others'. Diagnoses are mixed differently in each group, which alone makes accuracy differ:
-    what was followed up is nearly always a nevus. An empty value means that there was nothing to measure it on.
-    """
-    chosen = settings()
-    on_test = predictions[predictions["split"] == TEST]
-    table = subgroup_table(
-        labelled_logits(predictions, TEST),
-        subgroups_of(on_test, raw_metadata),
-        calibrated_temperature["temperature"],
-        operating_points,
-        chosen.bootstrap_resamples,
-        chosen.seed,
-    )
-    return dg.MaterializeResult(
-        value=table,
-        metadata={
-            "groups": len(table.drop_duplicates(["attribute", "group"])),
-            "lowest_accuracy": float(table.loc[table["metric"] == "accuracy", "value"].min()),
-            "figure": figure(subgroup_figure(table)),
-            "table": dg.MetadataValue.md(subgroups_markdown(table)),
             "note": note(),
         },
         data_version=dg.DataVersion(fingerprint_table(table)),

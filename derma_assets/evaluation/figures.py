@@ -64,17 +64,46 @@ def subgroup_figure(table: pd.DataFrame) -> Figure:
     shown = table["metric"].unique()
     groups = table.drop_duplicates(["attribute", "group"])
     names = [f"{row['attribute']}: {row['group']} ({row['lesions']})" for _, row in groups.iterrows()]
-    drawing = Figure(figsize=(2.6 * len(shown) + 2, 0.22 * len(names) + 1), layout="constrained")
+    drawing = Figure(figsize=(1.9 * len(shown) + 2, 0.22 * len(names) + 1), layout="constrained")
     panels = drawing.subplots(1, len(shown), squeeze=False, sharey=True)[0]
     for axes, metric in zip(panels, shown, strict=True):
         rows = table[table["metric"] == metric]
         axes.hlines(range(len(rows)), rows["low"], rows["high"], color="#56B4E9", linewidth=2)
         axes.plot(rows["value"], range(len(rows)), "o", color="#D55E00", markersize=4)
-        axes.set(xlim=(-0.02, 1.02), title=metric)
+        axes.set(xlim=(-0.02, 1.02))
+        axes.set_title(metric, fontsize=9)
         axes.grid(axis="x", color="#DDDDDD")
     panels[0].set_yticks(range(len(names)), names, fontsize=7)
     panels[0].invert_yaxis()
     drawing.supxlabel("in brackets the number of lesions; lines are 95 % intervals over lesions", fontsize=8)
+    return drawing
+
+
+def gaps_figure(table: pd.DataFrame) -> Figure:
+    """Draw the gap between the best and the worst group of each attribute, one panel a metric; none: too few lesions.
+
+    Args:
+        table: As `subgroup_gaps.subgroup_gaps` returns it.
+    """
+    shown, attributes = table["metric"].unique(), list(table["attribute"].unique())
+    drawing = Figure(figsize=(1.9 * len(shown) + 1, 0.5 * len(attributes) + 1), layout="constrained")
+    panels = drawing.subplots(1, len(shown), squeeze=False, sharey=True)[0]
+    for axes, metric in zip(panels, shown, strict=True):
+        rows = table[table["metric"] == metric]
+        at = range(len(rows))
+        axes.axvline(0, color="grey", linestyle=":")
+        axes.hlines(at, rows["low"], rows["high"], color="#56B4E9", linewidth=2)
+        axes.plot(rows["value"], at, "o", color="#D55E00", markersize=4)
+        for row, (_, one) in zip(at, rows.iterrows(), strict=True):
+            if one["groups"] > 1:
+                ends = f"{one['lowest_group']} / {one['highest_group']}".replace("_", " ")
+                axes.text(0.5, row - 0.15, ends, fontsize=6, ha="center", va="bottom", color="#444444")
+        axes.set(xlim=(-0.3, 1.02))
+        axes.set_title(metric, fontsize=9)
+        axes.grid(axis="x", color="#DDDDDD")
+    panels[0].set_yticks(range(len(attributes)), [name.replace("_", " ") for name in attributes])
+    panels[0].set_ylim(len(attributes) - 0.5, -0.6)
+    drawing.supxlabel("highest minus lowest group, named above it; lines are 95 % intervals over lesions", fontsize=8)
     return drawing
 
 

@@ -8,7 +8,9 @@ import pandas as pd
 
 from derma_assets.calibration.input_guard import REASONS
 from derma_assets.errors import InputError, UserError
-from derma_assets.evaluation.markdown import markdown, numbers, percent
+from derma_assets.evaluation.activation_maps import GRAD_CAM
+from derma_assets.evaluation.explanations import ALL, BASELINE, PREDICTED
+from derma_assets.evaluation.markdown import markdown, numbers, percent, three
 from derma_assets.evaluation.subgroups import SUBGROUP_METRICS
 from derma_assets.evaluation.tables import PER_CLASS_METRICS
 from derma_assets.evaluation.uncertainty_report import (
@@ -52,6 +54,23 @@ LABELS = {
     "accuracy_gain": "Gain in accuracy over one view",
     "balanced_accuracy_gain": "Gain in balanced accuracy over one view",
     "melanoma_roc_auc_gain": "Gain in melanoma ROC-AUC over one view",
+}
+
+# What is measured of a map; the lower ones are what is compared with, see `explanations`.
+EXPLANATION_LABELS = {
+    "heat_inside": "Heat inside",
+    "heat_over_centre": "above centre",
+    "heat_over_coarse_centre": "above coarse centre",
+    "hit": "Peak hits",
+    "hit_over_centre": "above centre's",
+    "hit_over_coarse_centre": "above coarse centre's",
+    "mask_share": "Uniform: inside",
+    "uniform_hit": "Uniform: hits",
+    "centre_heat_inside": "Centre: inside",
+    "centre_hit": "Centre: hits",
+    "coarse_centre_heat_inside": "Coarse centre: inside",
+    "coarse_centre_hit": "Coarse centre: hits",
+    "coarse_mask_heat_inside": "Coarse mask: inside",
 }
 
 # What the kinds of pictures and the reasons for refusing them are called.
@@ -159,13 +178,75 @@ def subgroups_markdown(subgroups: pd.DataFrame) -> str:
         first = of_group.iloc[0]
         rows.append(
             {
-                "group": f"{first['attribute']}: {first['group'].replace('_', ' ')}",
+                "group": f"{_words(first['attribute'])}: {_words(first['group'])}",
                 "pictures": first["images"],
                 "lesions": first["lesions"],
-                **{LABELS[metric].removesuffix(" at the operating point"): of[metric] for metric in SUBGROUP_METRICS},
+                "malignant": first["malignant"],
+                "melanomas": first["melanomas"],
+                **{_short(metric): of[metric] for metric in SUBGROUP_METRICS},
             }
         )
-    return markdown(pd.DataFrame(rows), right=("pictures", "lesions"))
+    return markdown(pd.DataFrame(rows), right=("pictures", "lesions", "malignant", "melanomas"))
+
+
+def gaps_markdown(gaps: pd.DataFrame) -> str:
+    """Return the gaps between subgroups as Markdown, one row an attribute and metric; see `subgroup_gaps`."""
+    rows = []
+    for _, row in gaps.iterrows():
+        compared = row["groups"] > 1
+        ends = {
+            end: f"{_words(str(row[f'{end}_group']))} {three(row[end])}" if compared else ""
+            for end in ("lowest", "highest")
+        }
+        rows.append(
+            {
+                "by": _words(row["attribute"]),
+                "metric": _short(row["metric"]),
+                "groups": str(row["groups"]),
+                **ends,
+                "gap": " ".join(numbers(row)) if compared else "too few lesions",
+            }
+        )
+    return markdown(pd.DataFrame(rows), right=("groups",))
+
+
+def explanations_markdown(explanations: pd.DataFrame) -> str:
+    """Return where the model looked as Markdown; see `explanation_table`.
+
+    One row a group of pictures for Grad-CAM of the predicted diagnosis, then one a map for the others on all pictures.
+    """
+    baselines = explanations[explanations["map"] == BASELINE]
+    values = dict(zip(zip(baselines["group"], baselines["metric"], strict=True), baselines["value"], strict=True))
+    of_maps = explanations[explanations["map"] != BASELINE]
+    main = (of_maps["map"] == GRAD_CAM) & (of_maps["of"] == PREDICTED)
+    shown = pd.concat([of_maps[main], of_maps[~main & (of_maps["group"] == ALL)]])
+    rows = []
+    for (kind, of, group), own in shown.groupby(["map", "of", "group"], sort=False):
+        values_of = {row["metric"]: " ".join(numbers(row)) for _, row in own.iterrows()}
+        first = own.iloc[0]
+        rows.append(
+            {
+                "map": f"{_words(str(kind))}, {of}",
+                "pictures": group,
+                "number": first["images"],
+                "lesions": first["lesions"],
+                **{title: values_of[metric] for metric, title in EXPLANATION_LABELS.items() if metric in values_of},
+                **{
+                    title: three(values[group, metric])
+                    for metric, title in EXPLANATION_LABELS.items()
+                    if (group, metric) in values
+                },
+            }
+        )
+    return markdown(pd.DataFrame(rows), right=("number", "lesions"))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _short(metric: str) -> str:
+    return LABELS[metric].removesuffix(" at the operating point").removesuffix(" after calibration")
 
 
 def stored_report(store: Path, note: str) -> str:
@@ -189,7 +270,9 @@ def stored_report(store: Path, note: str) -> str:
 
 
 _SECTIONS: dict[str, tuple[str, Callable[[pd.DataFrame], str]]] = {
-    "subgroup_metrics": ("By patient, place and confirmation", subgroups_markdown),
+    "subgroup_metrics": ("By patient, place, confirmation and skin tone", subgroups_markdown),
+    "subgroup_gaps": ("Largest gaps between groups", gaps_markdown),
+    "explanations": ("Where the model looked", explanations_markdown),
     "view_metrics": ("Averaged over flips and turns", views_markdown),
     "risk_coverage": ("Refusing the least certain", selective_markdown),
     "decision_curve": ("Net benefit of referral", decision_markdown),

@@ -12,6 +12,7 @@ from derma_assets.browser.web_build import SOURCES, run_node
 from derma_assets.calibration.labelled_logits import LabelledLogits
 from derma_assets.diagnoses import CODES
 from derma_assets.evaluation.refusals import GOOD
+from derma_assets.evaluation.subgroups import ATTRIBUTES, SUBGROUP_METRICS
 from derma_assets.evaluation.tables import PER_CLASS_METRICS, overall_table
 from derma_assets.evaluation.unsuitable_pictures import KINDS
 
@@ -136,6 +137,15 @@ def test_kazakh_is_kazakh(texts: dict[str, Any]) -> None:
 
 def test_every_kind_of_refused_picture_has_a_name(texts: dict[str, Any]) -> None:
     assert set(texts["en"]["about"]["kinds"]) == {GOOD, *KINDS}
+
+
+def test_every_subgroup_and_its_figures_have_a_name(texts: dict[str, Any]) -> None:
+    about = texts["en"]["about"]
+    in_words = {group for groups in ATTRIBUTES.values() for group in groups if not group[0].isdigit()}
+
+    assert set(about["attributes"]) == set(ATTRIBUTES)
+    assert set(about["groups"]) == in_words
+    assert set(SUBGROUP_METRICS) <= set(about["metrics"])
 
 
 def test_every_diagnosis_and_every_figure_has_a_name(texts: dict[str, Any]) -> None:

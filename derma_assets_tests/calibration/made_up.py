@@ -36,6 +36,14 @@ def view_predictions() -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def skin_tones() -> pd.DataFrame:
+    """Return a table as the asset `skin_tone` is, for the pictures of `predictions`; few are dark."""
+    image_ids = predictions()["image_id"]
+    names = ["very_light", "light", "intermediate", "tan", "dark", "off_scale", "unknown"]
+    tones = np.random.default_rng(3).choice(names, len(image_ids), p=[0.4, 0.3, 0.15, 0.03, 0.01, 0.08, 0.03])
+    return pd.DataFrame({"image_id": image_ids, "tone": tones})
+
+
 def metadata() -> pd.DataFrame:
     """Return a table as the asset `raw_metadata` is, for the pictures of `predictions`; only nevi are followed up."""
     table = predictions()[["lesion_id", "image_id", "dx"]]

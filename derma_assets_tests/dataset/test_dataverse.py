@@ -161,6 +161,22 @@ def test_everything_is_fetched_once(server: Dataverse, ham_folder: Path, tmp_pat
     assert not server.asked, "nothing is asked when everything is there"
 
 
+def test_lesion_masks_are_fetched_where_they_are_offered(
+    server: Dataverse, ham_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    download(server, tmp_path / "without")
+    assert "the lesion masks will be estimated" in capsys.readouterr().out
+    mask = tmp_path / "ISIC_0000001_segmentation.png"
+    mask.write_bytes(b"mask")
+    content = zipped([mask], f"{dataverse.MASKS}/")
+    server.contents[105] = content
+    listed = server.listing["data"]["latestVersion"]["files"]  # type: ignore[index]
+    listed.append(entry(105, f"{dataverse.MASKS}.zip", content))
+    folder = download(server, tmp_path / "with")
+    assert find_ham10000(folder).masks["ISIC_0000001"].read_bytes() == b"mask"
+    assert_complete(folder, ham_folder)
+
+
 def test_only_what_is_missing_is_fetched(server: Dataverse, ham_folder: Path, tmp_path: Path) -> None:
     folder = download(server, tmp_path / "got")
     table, part = folder / "HAM10000_metadata.csv", folder / "HAM10000_images_part_2"

@@ -38,6 +38,15 @@ def test_masks_and_what_macos_leaves_are_no_pictures(ham_folder: Path) -> None:
     assert len(find_ham10000(ham_folder).pictures) == 28
 
 
+def test_masks_are_found_by_their_pictures_name_however_deep(ham_folder: Path) -> None:
+    assert find_ham10000(ham_folder).masks == {}
+    masks = ham_folder / "HAM10000_segmentations_lesion_tschandl" / "HAM10000_segmentations_lesion_tschandl"
+    masks.mkdir(parents=True)
+    (masks / "ISIC_0000001_segmentation.png").write_bytes(b"mask")
+    (masks / "._ISIC_0000002_segmentation.png").write_bytes(b"trash")
+    assert find_ham10000(ham_folder).masks == {"ISIC_0000001": masks / "ISIC_0000001_segmentation.png"}
+
+
 def test_the_folder_may_be_a_link_and_relative(
     ham_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

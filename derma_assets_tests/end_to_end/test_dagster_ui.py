@@ -50,6 +50,7 @@ def test_a_changed_setting_makes_what_depends_on_it_stale(sample_run: SampleRun)
     below = {
         "overall_metrics",
         "subgroup_metrics",
+        "subgroup_gaps",
         "view_metrics",
         "risk_coverage",
         "decision_curve",

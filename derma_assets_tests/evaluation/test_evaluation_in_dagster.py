@@ -5,20 +5,27 @@ import pandas as pd
 import pytest
 
 from derma_assets.calibration import assets as calibration_assets
+from derma_assets.dataset.image_arrays import ImageArrays
+from derma_assets.dataset.lesion_masks import build_lesion_masks
 from derma_assets.diagnoses import CODES, DISCLAIMER
 from derma_assets.errors import InputError
-from derma_assets.evaluation import assets
+from derma_assets.evaluation import assets, explanation_assets, subgroup_assets
 from derma_assets.evaluation.report import stored_report
 from derma_assets.storage.io_managers import io_managers
 from derma_assets.storage.paths import building_folder
-from derma_assets_tests.calibration.made_up import metadata, predictions, view_predictions
-from derma_assets_tests.small_study import stand_ins, upstream
+from derma_assets.training.predictions import predictions_table
+from derma_assets.training.predictor import Predictor
+from derma_assets_tests.calibration.made_up import metadata, predictions, skin_tones, view_predictions
+from derma_assets_tests.small_study import model, pictures, splits, stand_ins, upstream
 
-TABLES = ["overall_metrics", "per_class_metrics", "confusion_matrix", "reliability", "subgroup_metrics", "view_metrics"]
+TABLES = ["overall_metrics", "per_class_metrics", "confusion_matrix", "reliability", "view_metrics"]
+SUBGROUP_TABLES = ["subgroup_metrics", "subgroup_gaps"]
+ALL_TABLES = [*TABLES, *SUBGROUP_TABLES]
 UPSTREAM = {
     "predictions": ("table", predictions()),
     "view_predictions": ("table", view_predictions()),
     "raw_metadata": ("table", metadata()),
+    "skin_tone": ("table", skin_tones()),
 }
 
 
@@ -36,18 +43,19 @@ def run(store: Path) -> dg.ExecuteInProcessResult:
             calibration_assets.operating_points,
             calibration_assets.view_calibration,
             *(getattr(assets, name) for name in TABLES),
+            *(getattr(subgroup_assets, name) for name in SUBGROUP_TABLES),
         ],
         resources=io_managers(store),
     )
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", ALL_TABLES)
 def test_the_table_is_stored_as_it_was_made(name: str, run: dg.ExecuteInProcessResult, store: Path) -> None:
     stored = pd.read_parquet(store / f"{name}.parquet")
     pd.testing.assert_frame_equal(stored, run.output_for_node(name), check_index_type=False)
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", ALL_TABLES)
 def test_metadata_carry_the_note(name: str, run: dg.ExecuteInProcessResult) -> None:
     (materialized,) = run.asset_materializations_for_node(name)
     assert DISCLAIMER in str(materialized.metadata["note"].value)
@@ -56,7 +64,7 @@ def test_metadata_carry_the_note(name: str, run: dg.ExecuteInProcessResult) -> N
 
 
 def test_numbers_and_figures_are_there_to_look_at(run: dg.ExecuteInProcessResult) -> None:
-    found = {name: run.asset_materializations_for_node(name)[0].metadata for name in TABLES}
+    found = {name: run.asset_materializations_for_node(name)[0].metadata for name in ALL_TABLES}
     assert 0 < found["overall_metrics"]["accuracy"].value <= 1
     assert found["overall_metrics"]["lesions"].value == 7 * 12
     assert "Balanced accuracy" in str(found["overall_metrics"]["table"].value)
@@ -65,6 +73,7 @@ def test_numbers_and_figures_are_there_to_look_at(run: dg.ExecuteInProcessResult
         ("confusion_matrix", "figure"),
         ("reliability", "diagram"),
         ("subgroup_metrics", "figure"),
+        ("subgroup_gaps", "figure"),
         ("view_metrics", "gains"),
     ):
         assert "image/png" in str(found[name][key].value)
@@ -88,6 +97,7 @@ def test_the_stored_report_is_printed_from_the_store(run: dg.ExecuteInProcessRes
     assert f"{accuracy:.3f}" in text
     assert "Gain in accuracy over one view" in text
     assert "confirmation: follow up" in text
+    assert "Largest gaps between groups" in text
     assert "Pictures refused" not in text, "that table has not been stored"
 
 
@@ -112,3 +122,30 @@ def test_refusals_are_measured_on_test(tmp_path: Path, monkeypatch: pytest.Monke
     (materialized,) = result.asset_materializations_for_node("refusal_rates")
     assert materialized.metadata["dark_refused"].value == 1
     assert "image/png" in str(materialized.metadata["examples"].value)
+
+
+def test_explanations_are_of_the_test_pictures_and_shown(tmp_path: Path) -> None:
+    study = splits()
+    held_out = study[study["split"] != "train"]
+    logits = Predictor(model())(pictures(), held_out.index.to_numpy())
+    masks = tmp_path / "masks"
+    upstream_assets = upstream(tmp_path)
+    build_lesion_masks(ImageArrays.open(tmp_path / "arrays"), {}, masks, None)
+    values = {
+        "lesion_masks": ("folder", masks),
+        "predictions": ("table", predictions_table(held_out, logits)),
+        "calibrated_temperature": ("document", {"temperature": 1.0}),
+    }
+    result = dg.materialize(
+        [*upstream_assets, *stand_ins(values), explanation_assets.explanations],
+        resources=io_managers(tmp_path / "store"),
+    )
+    table = result.output_for_node("explanations")
+    assert (table.loc[table["group"] == "all", "images"] == 21).all()
+    assert table["value"].dropna().between(-1, 1).all()
+    (materialized,) = result.asset_materializations_for_node("explanations")
+    assert materialized.metadata["with_estimated_mask"].value == 21
+    for name in ("by_diagnosis", "most_confident_right", "most_confident_wrong"):
+        assert "data:image/" in str(materialized.metadata[name].value)
+    assert "Coarse centre" in str(materialized.metadata["table"].value)
+    assert DISCLAIMER in str(materialized.metadata["note"].value)

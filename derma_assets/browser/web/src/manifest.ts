@@ -60,7 +60,7 @@ export interface ClassMetricRow extends MetricRow {
 }
 
 export interface SubgroupRow extends MetricRow {
-  /** `sex`, `age`, `localization` or `confirmation`. */
+  /** `sex`, `age`, `localization`, `confirmation` or `skin_tone`. */
   attribute: string;
   group: string;
   images: number;

@@ -1,6 +1,6 @@
 /** Tables of measured figures, each with its interval. */
 
-import type { ComponentChildren } from "preact";
+import { Fragment, type ComponentChildren } from "preact";
 
 import { useLanguage } from "../i18n/language";
 import type { Manifest, MetricRow, SubgroupRow } from "../manifest";
@@ -87,7 +87,10 @@ export function MetricTables({ manifest }: { manifest: Manifest }) {
       </FigureTable>
       {attributes.length > 0 && <h2>{texts.about.subgroupTitle}</h2>}
       {attributes.map((attribute) => (
-        <Subgroups key={attribute} attribute={attribute} rows={subgroups.filter((row) => row.attribute === attribute)} />
+        <Fragment key={attribute}>
+          <Subgroups attribute={attribute} rows={subgroups.filter((row) => row.attribute === attribute)} />
+          {attribute === "skin_tone" && <p class="soft">{texts.about.skinToneNote}</p>}
+        </Fragment>
       ))}
       {views.length > 0 && <ViewsTable views={views} nameOf={nameOf} />}
     </>
