@@ -253,7 +253,7 @@ def stored_report(store: Path, note: str) -> str:
     """Return the report on the tables stored below `store`; of the sections below the metrics, those that are there.
 
     Raises:
-        InputError: the metrics have not been stored yet.
+        InputError: the metrics have not been stored yet, or a table was stored by another version.
     """
     tables = {}
     for asset in ("overall_metrics", "per_class_metrics"):
@@ -265,8 +265,18 @@ def stored_report(store: Path, note: str) -> str:
     for asset, (title, section) in _SECTIONS.items():
         path = stored_path(store, asset, "table")
         if path.exists():
-            report += f"\n## {title}\n\n{section(pd.read_parquet(path))}\n"
+            report += f"\n## {title}\n\n{_shown(section, path, asset)}\n"
     return report
+
+
+def _shown(section: Callable[[pd.DataFrame], str], path: Path, asset: str) -> str:
+    try:
+        return section(pd.read_parquet(path))
+    except KeyError as error:
+        raise InputError(
+            f"{asset} was stored by another version of the project, without {error}. Materialize it again: "
+            f"dagster asset materialize -m derma_assets.definitions --select '{asset}'"
+        ) from error
 
 
 _SECTIONS: dict[str, tuple[str, Callable[[pd.DataFrame], str]]] = {

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import dagster as dg
@@ -105,6 +106,16 @@ def test_a_report_on_nothing_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"dagster asset materialize -m derma_assets.definitions --select '\*overall_metrics'"
     ):
+        stored_report(tmp_path, DISCLAIMER)
+
+
+def test_a_table_of_another_version_is_said_to_be_one(
+    run: dg.ExecuteInProcessResult, store: Path, tmp_path: Path
+) -> None:
+    for asset in ("overall_metrics", "per_class_metrics"):
+        shutil.copy(store / f"{asset}.parquet", tmp_path)
+    pd.read_parquet(store / "view_metrics.parquet").drop(columns="low").to_parquet(tmp_path / "view_metrics.parquet")
+    with pytest.raises(InputError, match=r"view_metrics was stored by another version.*'low'.*--select 'view_metrics'"):
         stored_report(tmp_path, DISCLAIMER)
 
 
