@@ -114,7 +114,10 @@ def made_up_findings() -> Findings:
         overall=pd.DataFrame([{"metric": "accuracy", **row}]),
         per_class=pd.DataFrame([{**of_melanoma, **row, "value": np.nan}]),
         subgroups=pd.DataFrame(
-            [{"attribute": "sex", "group": "female", "metric": "accuracy", **row, "images": 3, "lesions": 2}]
+            [
+                {"attribute": attribute, "group": group, "metric": "accuracy", **row, "images": 3, "lesions": 2}
+                for attribute, group in (("sex", "female"), ("skin_tone", "tan_or_darker"))
+            ]
         ),
         views=pd.DataFrame([{"count": count, "metric": "accuracy", **row} for count in VIEW_COUNTS]),
         refusals=pd.DataFrame([{"kind": "good", "bad": False, **refused}, {"kind": "blurred", "bad": True, **refused}]),

@@ -409,6 +409,8 @@ def test_about_shows_figures_versions_and_limits(page: Any) -> None:
     assert "0.600–0.800" in page.inner_text("#overall")
     assert page.locator("#per-class tbody tr").count() == len(CODES)
     assert "female" in page.inner_text("#subgroup-sex")
+    assert "tan or darker" in page.inner_text("#subgroup-skin_tone")
+    assert "nothing here tells how well the model does on dark skin" in page.inner_text("main")
     assert "0123456789abcdef" in page.inner_text("#versions")
     assert "light skin" in page.inner_text("main")
 
