@@ -14,7 +14,7 @@ export NODE_USE_SYSTEM_CA ?= 1
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo materialize external app ui metrics test test-browser test-real browser screenshots bench-browser lint format lock clean
+.PHONY: help setup home demo materialize external folds app ui metrics test test-browser test-real browser screenshots bench-browser lint format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -59,6 +59,14 @@ external: home ## validate on data sets of others: make external DERMA_EXTERNAL_
 			--select external_validation --partition $$name --config-json '{"loggers": {"console": {}}}' || exit 1; \
 		$(BIN)/python -m derma_assets.evaluation.external_report $$name || exit 1; \
 	done
+
+folds: home ## train and test a model for each fold, then average: make folds DERMA_DATASET=ham10000
+	@for fold in $$($(BIN)/python -c 'from derma_assets.settings import settings; print(*range(settings().folds))'); do \
+		PYTHONWARNINGS="ignore:Function \`asset_materialize" $(BIN)/dagster asset materialize -m derma_assets.studies \
+			--select fold_model,fold_predictions,fold_metrics --partition $$fold --config-json '{"loggers": {"console": {}}}' || exit 1; \
+	done
+	@PYTHONWARNINGS="ignore:Function \`asset_materialize" $(BIN)/dagster asset materialize -m derma_assets.studies \
+		--select cross_validation_summary --config-json '{"loggers": {"console": {}}}'
 
 app: setup ## serve the last bundle on 127.0.0.1, or to phones in the network: make app LAN=1
 	@$(BIN)/python -m derma_assets.browser.serve $(if $(LAN),--lan) \

@@ -7,7 +7,7 @@ of their own the whole graph stays one command. The UI shows both as one graph.
 import dagster as dg
 
 from derma_assets.automation.console import console_logger
-from derma_assets.evaluation import external_assets
+from derma_assets.evaluation import external_assets, fold_assets
 from derma_assets.settings import settings
 from derma_assets.storage.io_managers import io_managers
 
@@ -18,12 +18,13 @@ _UPSTREAM = {
     "operating_points": "document",
     "input_guard": "folder",
     "raw_images": "table",
+    "image_arrays": "folder",
     "grouped_splits": "table",
 }
 
 defs = dg.Definitions(
     assets=[
-        *dg.load_assets_from_modules([external_assets]),
+        *dg.load_assets_from_modules([external_assets, fold_assets]),
         *(dg.AssetSpec(name).with_io_manager_key(key) for name, key in _UPSTREAM.items()),
     ],
     resources=io_managers(settings().store),

@@ -51,10 +51,10 @@ def split_by_lesion(
     for _, group in lesions.groupby("dx", sort=True):
         ids = group["lesion_id"].tolist()
         held_out = _held_out(len(ids), validation_fraction, test_fraction)
-        for place, lesion in enumerate(_ordered(ids, f"{seed}/split")):
+        for place, lesion in enumerate(in_order(ids, f"{seed}/split")):
             sides[lesion] = TEST if place < held_out[1] else VALIDATION if place < sum(held_out) else TRAIN
         # Dealing goes on where the previous diagnosis stopped, else every remainder would land in fold 0.
-        for lesion in _ordered(ids, f"{seed}/fold"):
+        for lesion in in_order(ids, f"{seed}/fold"):
             fold_of[lesion] = dealt % folds
             dealt += 1
     table = metadata[["image_id", "lesion_id", "dx"]].reset_index(drop=True)
@@ -115,6 +115,6 @@ def _held_out(lesions: int, validation_fraction: float, test_fraction: float) ->
     return held_out[0], held_out[1]
 
 
-def _ordered(lesion_ids: list[str], key: str) -> list[str]:
+def in_order(lesion_ids: list[str], key: str) -> list[str]:
     """Return the lesions in a random order that depends on `key` and their identifiers alone."""
     return sorted(lesion_ids, key=lambda lesion: (hashlib.sha256(f"{key}/{lesion}".encode()).digest(), lesion))
