@@ -73,7 +73,7 @@ app: setup ## serve the last bundle on 127.0.0.1, or to phones in the network: m
 		$(if $(CERTIFICATE),--certificate '$(CERTIFICATE)') $(if $(KEY),--key '$(KEY)')
 
 ui: home ## open the Dagster UI on 127.0.0.1:3000, with the runs so far
-	@$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
+	@$(BIN)/dagster dev -m derma_assets.definitions -m derma_assets.studies -h 127.0.0.1 -p 3000
 
 browser: setup
 	@$(BIN)/python -m derma_assets.browser.install

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from derma_assets.dataset.metadata_schema import read_metadata
 from derma_assets_tests.end_to_end.conftest import SampleRun
 from derma_assets_tests.running import command, said
 
@@ -55,9 +54,8 @@ def test_what_was_not_validated_is_said(sample_run: SampleRun) -> None:
 
 
 def test_both_code_locations_load_and_everything_can_still_be_selected(sample_run: SampleRun) -> None:
-    for module in ("derma_assets.definitions", "derma_assets.studies"):
-        run = command("dagster", "definitions", "validate", "-m", module, env=sample_run.env)
-        assert run.returncode == 0, said(run)
-    metadata = read_metadata(sample_run.data_dir / "sample" / "HAM10000_metadata.csv")
+    run = command("dagster", "definitions", "validate", "-w", "workspace.yaml", env=sample_run.env)
+    assert run.returncode == 0, said(run)
+    assert "derma_assets.studies" in said(run)
+    # A partitioned asset in it would have stopped the run of everything.
     assert "external_validation" not in sample_run.output
-    assert len(metadata) > 0
