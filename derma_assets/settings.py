@@ -61,6 +61,11 @@ class Settings(BaseSettings):
     recipe: Literal["default", "paper", "sample"] = Field(
         "default", description="Training recipe, see `training/recipe.py`."
     )
+    precision: Literal["auto", "float32"] = Field(
+        "auto",
+        description="`auto`: training multiplies in bfloat16 or float16 where the machine does so natively (GPUs from "
+        "2018 on, processors with AMX). `float32`: never.",
+    )
     epochs: int | None = Field(None, ge=1, description="Epochs to train for. Empty: what the recipe says.")
     seed: int = Field(42, ge=0, description="Seed of splits, sample, training and bootstrap.")
     validation_fraction: float = Field(0.1, gt=0, lt=0.5, description="Share of lesions held out for validation.")

@@ -16,9 +16,11 @@ from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_arrays, fingerprint_table
 from derma_assets.storage.paths import scratch_path
 from derma_assets.training.curves import kept_epoch, training_curves
+from derma_assets.training.hardware import chosen_precision
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.training.predictions import predictions_table
 from derma_assets.training.predictor import Predictor
+from derma_assets.training.recipe import named_recipe
 from derma_assets.training.train import TRAINING_VERSION, BackboneChoice, train_classifier
 from derma_assets.ui_metadata import figure, note, table_preview
 
@@ -38,6 +40,7 @@ FOLDS = dg.StaticPartitionsDefinition([str(fold) for fold in range(settings().fo
         "trainable_layers",
         "validation_fraction",
         "seed",
+        "precision",
     ],
     partitions_def=FOLDS,
 )
@@ -54,13 +57,13 @@ def fold_model(
     trained = train_classifier(
         ImageArrays.open(image_arrays),
         fold_splits(grouped_splits, fold, chosen.validation_fraction, chosen.seed),
-        recipe_name=chosen.recipe,
-        epochs=chosen.epochs,
+        recipe=named_recipe(chosen.recipe, chosen.epochs),
         backbone=BackboneChoice(
             weights=chosen.backbone_weights, alpha=chosen.alpha, trainable_layers=chosen.trainable_layers
         ),
         seed=chosen.seed,
         state_folder=scratch_path(chosen.store, f"training-fold-{fold}"),
+        precision=chosen_precision(chosen.precision),
     )
     kept = kept_epoch(trained.history)
     return dg.MaterializeResult(

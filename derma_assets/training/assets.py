@@ -15,16 +15,17 @@ from derma_assets.stage import OWNERS, clear_failure, settings_version, stage_as
 from derma_assets.storage.fingerprint import fingerprint_arrays, fingerprint_table
 from derma_assets.storage.paths import scratch_path
 from derma_assets.training.curves import kept_epoch, training_curves
+from derma_assets.training.hardware import chosen_precision
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.training.predictions import predictions_table
 from derma_assets.training.predictor import Predictor
-from derma_assets.training.recipe import RECIPES
+from derma_assets.training.recipe import RECIPES, named_recipe
 from derma_assets.training.train import TRAINING_VERSION, BackboneChoice, train_classifier
 from derma_assets.training.views import changed_calls, view_predictions_table
 from derma_assets.ui_metadata import figure, note, table_preview
 
 _VERSION = settings_version(
-    TRAINING_VERSION, ["recipe", "epochs", "backbone_weights", "alpha", "trainable_layers", "seed"]
+    TRAINING_VERSION, ["recipe", "epochs", "backbone_weights", "alpha", "trainable_layers", "seed", "precision"]
 )
 
 
@@ -75,8 +76,7 @@ def trained_classifier(
     trained = train_classifier(
         ImageArrays.open(image_arrays),
         grouped_splits,
-        recipe_name=config.recipe or chosen.recipe,
-        epochs=config.epochs or chosen.epochs,
+        recipe=named_recipe(config.recipe or chosen.recipe, config.epochs or chosen.epochs),
         backbone=BackboneChoice(
             weights=chosen.backbone_weights,
             alpha=chosen.alpha,
@@ -84,6 +84,7 @@ def trained_classifier(
         ),
         seed=chosen.seed,
         state_folder=scratch_path(chosen.store, "training"),
+        precision=chosen_precision(chosen.precision),
     )
     kept = kept_epoch(trained.history)
     curves = figure(training_curves(trained.history))
@@ -100,6 +101,7 @@ def trained_classifier(
             "parameters": int(trained.model.count_params()),
             "seconds": float(trained.history["seconds"].sum()),
             "resumed_after_epoch": trained.resumed_after_epoch,
+            "precision": trained.precision,
             "curves": curves,
             "note": note(),
             "recipe": dg.MetadataValue.json(trained.recipe.model_dump()),

@@ -37,6 +37,31 @@ def augment(pictures: Any, seed: Any, how: Augmentation) -> Any:
     return tf.ensure_shape(moved, pictures.shape)
 
 
+def mixed(pictures: Any, targets: Any, weights: Any, seed: Any, alpha: float) -> tuple[Any, Any, Any]:
+    """Return the batch with every picture mixed with another of it, and the targets and weights alike.
+
+    Args:
+        pictures: (n, s, s, 3) float32.
+        targets: (n, 7) float32, one-hot.
+        weights: (n,) float32 loss weights.
+        seed: (2,) int64 tensor.
+        alpha: The share of the other picture is drawn from Beta(alpha, alpha), one for each picture.
+
+    Source: Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
+    """
+    tf = import_tensorflow()
+    first, second = tf.unstack(
+        tf.random.stateless_gamma([2, tf.shape(pictures)[0]], tf.random.split(seed, 4)[3], alpha=alpha)
+    )
+    share = first / tf.maximum(first + second, 1e-30)
+
+    def mix(values: Any) -> Any:
+        of_one = tf.reshape(share, [-1] + [1] * (len(values.shape) - 1))
+        return values * of_one + values[::-1] * (1 - of_one)
+
+    return mix(pictures), mix(targets), mix(weights)
+
+
 def _transforms(count: Any, side: Any, seed: Any, how: Augmentation) -> Any:
     """Return (n, 8) projective transforms from output to input coordinates, about the picture's centre."""
     tf = import_tensorflow()

@@ -15,6 +15,7 @@ from derma_assets.tensorflow_runtime import import_keras, import_tensorflow
 from derma_assets.training.checkpoint import TrainingState
 from derma_assets.training.class_weights import class_weights
 from derma_assets.training.fast_layers import fast_twin
+from derma_assets.training.hardware import Precision, training_strategy
 from derma_assets.training.input_pipeline import prediction_batches, training_batches
 from derma_assets.training.recipe import Recipe
 
@@ -28,6 +29,7 @@ def fit(
     *,
     seed: int,
     state_path: Path,
+    precision: Precision = "float32",
 ) -> pd.DataFrame:
     """Train `model` in place; it ends with the weights of the epoch that the recipe keeps.
 
@@ -41,6 +43,7 @@ def fit(
         recipe: How to train.
         seed: Seed of order, augmentation and dropout.
         state_path: File that keeps the state between epochs.
+        precision: How the layers are computed, see `hardware.native_precision`.
 
     Returns:
         One row per epoch: epoch, loss, accuracy, macro_f1, the same on validation with the prefix `val_`,
@@ -50,8 +53,9 @@ def fit(
     rows, labels = train
     steps = math.ceil(len(rows) / recipe.batch_size)
     state = TrainingState.load(state_path)
-    learner = fast_twin(model, recipe.batch_norm_momentum)
-    _compile(learner, recipe, steps)
+    with training_strategy().scope():
+        learner = fast_twin(model, recipe.batch_norm_momentum, precision)
+        _compile(learner, recipe, steps, precision)
     epochs_callbacks = _schedule(recipe)
     keeper = _keeper(learner, state, state_path, epochs_callbacks, steps, recipe.epochs)
     if not state.finished:
@@ -63,10 +67,8 @@ def fit(
                 rows,
                 labels,
                 weights[labels],
-                augmentation=recipe.augmentation,
-                batch_size=recipe.batch_size,
+                recipe=recipe,
                 first_epoch=len(state.history),
-                epochs=recipe.epochs,
                 seed=seed,
             ),
             validation_data=_validation_batches(pixels, *validation),
@@ -77,7 +79,13 @@ def fit(
             callbacks=[*epochs_callbacks, keeper],
             verbose=0,
         )
-    model.set_weights(state.best if recipe.keep == "best" else state.weights)
+    if recipe.average_decay:
+        _restore(learner, state)
+        learner.optimizer.finalize_variable_values(learner.trainable_variables)
+        _estimate_batch_norms(learner, pixels, rows, labels, recipe, seed)
+        model.set_weights(learner.get_weights())
+    else:
+        model.set_weights(state.best if recipe.keep == "best" else state.weights)
     return kept_epoch_marked(pd.DataFrame(state.history), recipe)
 
 
@@ -94,7 +102,7 @@ def _validation_batches(pixels: np.ndarray, rows: np.ndarray, labels: np.ndarray
     return tf.data.Dataset.zip(prediction_batches(pixels, rows, batch_size=64), targets)
 
 
-def _compile(learner: Any, recipe: Recipe, steps: int) -> None:
+def _compile(learner: Any, recipe: Recipe, steps: int, precision: Precision) -> None:
     keras = import_keras()
     rate: Any = recipe.learning_rate
     if recipe.schedule == "cosine":
@@ -110,8 +118,15 @@ def _compile(learner: Any, recipe: Recipe, steps: int) -> None:
     if recipe.optimizer == "adam":
         optimizer = keras.optimizers.Adam(rate)
     else:
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
+        optimizer = layerwise_adamw(learner.trainable_variables, recipe.lower_layers_rate)(
+            rate,
+            weight_decay=recipe.weight_decay,
+            use_ema=recipe.average_decay > 0,
+            ema_momentum=recipe.average_decay,
+        )
         optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+    if precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)  # keeps small gradients from becoming zero
     learner.compile(
         optimizer=optimizer,
         loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
@@ -121,6 +136,26 @@ def _compile(learner: Any, recipe: Recipe, steps: int) -> None:
         ],
     )
     optimizer.build(learner.trainable_variables)
+
+
+def layerwise_adamw(variables: list[Any], first_rate: float) -> Any:
+    """Return a kind of `keras.optimizers.AdamW` that learns more slowly in lower layers.
+
+    Args:
+        variables: The trained variables, from the first layer to the last.
+        first_rate: Rate of the first as a share of the last one's; the others' lie geometrically between.
+    """
+    keras: Any = import_keras()
+    if first_rate == 1:
+        return keras.optimizers.AdamW
+    shares = np.geomspace(first_rate, 1, len(variables)).tolist()
+
+    class LayerwiseAdamW(keras.optimizers.AdamW):  # type: ignore[name-defined]
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            share = shares[self._get_variable_index(variable)]
+            super().update_step(gradient, variable, learning_rate * share)
+
+    return LayerwiseAdamW
 
 
 def _schedule(recipe: Recipe) -> list[Any]:
@@ -141,6 +176,25 @@ def _hidden_variables(learner: Any) -> list[Any]:
     return [*learner.optimizer.variables, *random_states]
 
 
+def _restore(learner: Any, state: TrainingState) -> None:
+    learner.set_weights(state.weights)
+    for variable, value in zip(_hidden_variables(learner), state.hidden, strict=True):
+        variable.assign(value)
+
+
+def _estimate_batch_norms(
+    learner: Any, pixels: np.ndarray, rows: np.ndarray, labels: np.ndarray, recipe: Recipe, seed: int
+) -> None:
+    """Let the batch normalizations forget the statistics of other weights: one epoch of pictures, nothing learned."""
+    once = recipe.model_copy(update={"epochs": recipe.epochs + 1})
+    batches = training_batches(
+        pixels, rows, labels, np.ones(len(labels), np.float32), recipe=once, first_epoch=recipe.epochs, seed=seed
+    )
+    see = import_tensorflow().function(lambda pictures: learner(pictures, training=True), reduce_retracing=True)
+    for pictures, *_ in batches:
+        see(pictures)
+
+
 def _keeper(learner: Any, state: TrainingState, path: Path, others: list[Any], steps: int, epochs: int) -> Any:
     """Return the callback that shows progress, keeps the state after every epoch, and restores it at the start."""
     keras = import_keras()
@@ -154,9 +208,7 @@ def _keeper(learner: Any, state: TrainingState, path: Path, others: list[Any], s
             for epoch, row in enumerate(state.history):
                 for callback in others:
                     callback.on_epoch_end(epoch, dict(row))
-            learner.set_weights(state.weights)
-            for variable, value in zip(_hidden_variables(learner), state.hidden, strict=True):
-                variable.assign(value)
+            _restore(learner, state)
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             self.began = time.monotonic()

@@ -7,8 +7,8 @@ import numpy as np
 
 from derma_assets.diagnoses import CODES
 from derma_assets.tensorflow_runtime import import_tensorflow
-from derma_assets.training.augmentation import augment
-from derma_assets.training.recipe import Augmentation
+from derma_assets.training.augmentation import augment, mixed
+from derma_assets.training.recipe import Recipe
 
 
 def _reader(pixels: np.ndarray) -> Callable[[Any], Any]:
@@ -28,13 +28,11 @@ def training_batches(
     labels: np.ndarray,
     weights: np.ndarray,
     *,
-    augmentation: Augmentation,
-    batch_size: int,
+    recipe: Recipe,
     first_epoch: int,
-    epochs: int,
     seed: int,
 ) -> Any:
-    """Return a dataset of augmented batches for epochs `first_epoch` to `epochs - 1`.
+    """Return a dataset of augmented batches for the recipe's epochs from `first_epoch` on, counted from 0.
 
     Order and augmentation depend on the seed and the epoch's number alone, so that epoch 7 is the same whether or
     not the run was interrupted before it. The last, smaller batch of an epoch is kept.
@@ -44,31 +42,43 @@ def training_batches(
         rows: (n,) int rows of `pixels` to train on.
         labels: (n,) int class indices.
         weights: (n,) float32 loss weights.
+        recipe: Batch size, epochs, and how pictures are drawn, changed and mixed.
 
     Returns:
         `tf.data.Dataset` of ((b, s, s, 3) float32 pictures, (b, 7) one-hot float32, (b,) float32 weights).
     """
     tf = import_tensorflow()
     read = _reader(pixels)
-    positions = tf.range(len(rows), dtype=tf.int64)
+    draw = _order(labels, recipe.class_sampling_power, seed)
     rows, labels, weights = tf.constant(rows, tf.int64), tf.constant(labels, tf.int64), tf.constant(weights)
 
     def one_epoch(epoch: Any) -> Any:
-        order = tf.random.experimental.stateless_shuffle(positions, seed=[seed, epoch])
-        batches = tf.data.Dataset.from_tensor_slices(order).batch(batch_size).enumerate()
+        batches = tf.data.Dataset.from_tensor_slices(draw(epoch)).batch(recipe.batch_size).enumerate()
         return batches.map(lambda step, chosen: (epoch, step, chosen))
 
     def load(epoch: Any, step: Any, chosen: Any) -> tuple[Any, Any, Any]:
         batch_seed = tf.stack([tf.constant(seed, tf.int64) * 1_000_003 + epoch, step])
-        pictures = augment(read(tf.gather(rows, chosen)), batch_seed, augmentation)
-        return pictures, tf.one_hot(tf.gather(labels, chosen), len(CODES)), tf.gather(weights, chosen)
+        pictures = augment(read(tf.gather(rows, chosen)), batch_seed, recipe.augmentation)
+        batch = pictures, tf.one_hot(tf.gather(labels, chosen), len(CODES)), tf.gather(weights, chosen)
+        return mixed(*batch, batch_seed, recipe.mixup) if recipe.mixup else batch
 
     return (
-        tf.data.Dataset.range(first_epoch, epochs)
+        tf.data.Dataset.range(first_epoch, recipe.epochs)
         .flat_map(one_epoch)
         .map(load, num_parallel_calls=2, deterministic=True)
         .prefetch(4)
     )
+
+
+def _order(labels: np.ndarray, sampling_power: float, seed: int) -> Callable[[Any], Any]:
+    """Return a function from an epoch's number to the (n,) int64 positions that it goes through."""
+    tf = import_tensorflow()
+    if not sampling_power:
+        positions = tf.range(len(labels), dtype=tf.int64)
+        return lambda epoch: tf.random.experimental.stateless_shuffle(positions, seed=[seed, epoch])
+    sizes = np.bincount(labels, minlength=len(CODES)).astype(np.float64)
+    log_chances = tf.constant(-sampling_power * np.log(sizes[labels])[None], tf.float32)
+    return lambda epoch: tf.random.stateless_categorical(log_chances, len(labels), [seed, epoch], tf.int64)[0]
 
 
 def prediction_batches(pixels: np.ndarray, rows: np.ndarray, batch_size: int = 64) -> Any:

@@ -1,10 +1,11 @@
 """Training recipes: every choice that decides how the classifier is trained, as typed, documented configs."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from derma_assets.diagnoses import MELANOMA
+from derma_assets.errors import InputError
 
 
 class Augmentation(BaseModel):
@@ -46,6 +47,33 @@ class Recipe(BaseModel):
         description="Class weight = (mean class size / class size) ** power: 1 balanced, 1/2 square root, 0 none.",
     )
     class_weight_factors: dict[str, float] = Field({}, description="Further factor of a class's weight, by code.")
+    class_sampling_power: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Draw pictures with replacement, by (1 / class size) ** power: 1 balanced, 1/2 square root. "
+        "0: every picture once an epoch.",
+    )
+    mixup: float = Field(
+        0.0,
+        ge=0,
+        description="Alpha of the Beta distribution by which pairs of pictures and their labels are mixed; 0: not at "
+        "all (Zhang et al., ICLR 2018).",
+    )
+    lower_layers_rate: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Learning rate of the first trained layer as a share of the last one's, geometric in between "
+        "(AdamW only; Howard, Ruder, ACL 2018).",
+    )
+    average_decay: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="End with an exponential moving average of the weights, with batch-norm statistics estimated anew "
+        "for it; the decay of a step, 0: no average. Needs `keep` to be `last`.",
+    )
     dropout: float = Field(0.25, ge=0, lt=1)
     batch_norm_momentum: float = Field(0.99, gt=0, lt=1, description="Momentum of the trained batch norms' statistics.")
     keep: Literal["best", "last"] = Field(
@@ -55,6 +83,14 @@ class Recipe(BaseModel):
     )
     early_stopping: int | None = Field(None, description="Stop after so many epochs without a lower validation loss.")
     augmentation: Augmentation = Augmentation()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.average_decay and self.keep != "last":
+            raise ValueError("average_decay ends with an average over all epochs: set keep to `last`")
+        if self.lower_layers_rate != 1 and self.optimizer != "adamw":
+            raise ValueError("lower_layers_rate is for the optimizer `adamw`")
+        return self
 
 
 # As "Derma Diagnostics" describes it: class weights are balanced with melanoma's doubled.
@@ -105,3 +141,14 @@ SAMPLE = Recipe(
 )
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (PAPER, DEFAULT, SAMPLE)}
+
+
+def named_recipe(name: str, epochs: int | None = None) -> Recipe:
+    """Return a recipe by its name, with another number of epochs if one is given.
+
+    Raises:
+        InputError: there is no such recipe.
+    """
+    if name not in RECIPES:
+        raise InputError(f"there is no recipe {name!r}: choose one of {', '.join(RECIPES)}")
+    return RECIPES[name] if epochs is None else RECIPES[name].model_copy(update={"epochs": epochs})

@@ -8,17 +8,17 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from derma_assets.dataset.image_arrays import ImageArrays
-from derma_assets.errors import InputError
 from derma_assets.splits.grouped_splits import TRAIN, VALIDATION
 from derma_assets.storage.fingerprint import fingerprint_json, fingerprint_table, sha256_of_file
 from derma_assets.training.checkpoint import TrainingState
 from derma_assets.training.fit import fit
+from derma_assets.training.hardware import Precision
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.training.mobilenet import build_classifier
-from derma_assets.training.recipe import RECIPES, Recipe
+from derma_assets.training.recipe import Recipe
 
 # Raised when the code that trains changes its results, so that no state of older code is continued.
-TRAINING_VERSION = "1"
+TRAINING_VERSION = "2"
 
 
 class BackboneChoice(BaseModel):
@@ -42,17 +42,18 @@ class TrainedClassifier:
     train_pictures: int
     validation_pictures: int
     resumed_after_epoch: int
+    precision: Precision
 
 
 def train_classifier(
     arrays: ImageArrays,
     splits: pd.DataFrame,
     *,
-    recipe_name: str,
-    epochs: int | None,
+    recipe: Recipe,
     backbone: BackboneChoice,
     seed: int,
     state_folder: Path,
+    precision: Precision,
 ) -> TrainedClassifier:
     """Train a classifier on the split `train`, choosing its epoch on `validation`.
 
@@ -61,20 +62,15 @@ def train_classifier(
     Args:
         arrays: The decoded pictures.
         splits: Columns image_id, lesion_id, dx, split.
-        recipe_name: A name in `RECIPES`.
-        epochs: Epochs at most, or None for the recipe's.
+        recipe: How to train.
         backbone: Which MobileNet.
         seed: Seed of everything random.
         state_folder: Folder of the state that is kept between epochs; other trainings' states in it are removed.
+        precision: How the layers are computed while training, see `hardware.native_precision`.
 
     Raises:
-        InputError: no such recipe, or weights that cannot be had.
+        InputError: weights that cannot be had.
     """
-    if recipe_name not in RECIPES:
-        raise InputError(f"there is no recipe {recipe_name!r}: choose one of {', '.join(RECIPES)}")
-    recipe = RECIPES[recipe_name]
-    if epochs is not None:
-        recipe = Recipe.model_validate(recipe.model_dump() | {"epochs": epochs})
     train = labelled_pictures(arrays, splits[splits["split"] == TRAIN])
     validation = labelled_pictures(arrays, splits[splits["split"] == VALIDATION])
     model = build_classifier(
@@ -85,7 +81,7 @@ def train_classifier(
         dropout=recipe.dropout,
         seed=seed,
     )
-    state_path = _only_state(state_folder, training_identity(arrays, splits, recipe, backbone, seed))
+    state_path = _only_state(state_folder, training_identity(arrays, splits, recipe, backbone, seed, precision))
     resumed_after = len(TrainingState.load(state_path).history)
     history = fit(
         model,
@@ -95,14 +91,20 @@ def train_classifier(
         recipe,
         seed=seed,
         state_path=state_path,
+        precision=precision,
     )
     return TrainedClassifier(
-        model, history, recipe, backbone, len(train.rows), len(validation.rows), resumed_after_epoch=resumed_after
+        model, history, recipe, backbone, len(train.rows), len(validation.rows), resumed_after, precision
     )
 
 
 def training_identity(
-    arrays: ImageArrays, splits: pd.DataFrame, recipe: Recipe, backbone: BackboneChoice, seed: int
+    arrays: ImageArrays,
+    splits: pd.DataFrame,
+    recipe: Recipe,
+    backbone: BackboneChoice,
+    seed: int,
+    precision: Precision,
 ) -> str:
     """Return the fingerprint of all that decides a training's result: equal identities, equal models on one machine."""
     return fingerprint_json(
@@ -111,6 +113,7 @@ def training_identity(
             "recipe": recipe.model_dump(),
             "backbone": _identity_of_weights(backbone),
             "seed": seed,
+            "precision": precision,
             "pictures": arrays.fingerprint,
             "splits": fingerprint_table(splits[["image_id", "dx", "split"]]),
         }

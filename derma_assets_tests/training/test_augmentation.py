@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 
 from derma_assets.tensorflow_runtime import import_tensorflow
-from derma_assets.training.augmentation import augment
+from derma_assets.training.augmentation import augment, mixed
 from derma_assets.training.input_pipeline import prediction_batches, training_batches
 from derma_assets.training.recipe import DEFAULT, Augmentation
 
@@ -51,23 +52,22 @@ def test_a_seed_gives_the_same_change_and_another_seed_another() -> None:
     assert first.max() <= 255
 
 
-def _epochs(first_epoch: int) -> list[tuple[np.ndarray, ...]]:
+def _epochs(first_epoch: int, **recipe: object) -> list[tuple[np.ndarray, ...]]:
     batches = training_batches(
         _pictures(10),
         np.arange(10),
         np.arange(10) % 7,
         np.ones(10, np.float32),
-        augmentation=DEFAULT.augmentation,
-        batch_size=4,
+        recipe=DEFAULT.model_copy(update={"batch_size": 4, "epochs": 3, **recipe}),
         first_epoch=first_epoch,
-        epochs=3,
         seed=42,
     )
     return [tuple(np.asarray(part) for part in batch) for batch in batches]
 
 
-def test_an_epoch_is_the_same_whether_or_not_training_was_interrupted_before_it() -> None:
-    whole, continued = _epochs(0), _epochs(2)
+@pytest.mark.parametrize("recipe", [{}, {"mixup": 0.2}, {"class_sampling_power": 0.5}], ids=str)
+def test_an_epoch_is_the_same_whether_or_not_training_was_interrupted_before_it(recipe: dict[str, float]) -> None:
+    whole, continued = _epochs(0, **recipe), _epochs(2, **recipe)
     assert [len(batch[0]) for batch in whole] == [4, 4, 2] * 3
     for expected, got in zip(whole[6:], continued, strict=True):
         for one, other in zip(expected, got, strict=True):
@@ -78,6 +78,28 @@ def test_every_epoch_has_every_picture_once_in_a_new_order() -> None:
     orders = [np.concatenate([batch[1].argmax(1) for batch in _epochs(0)[3 * e : 3 * e + 3]]) for e in range(3)]
     assert all(sorted(order) == sorted(np.arange(10) % 7) for order in orders)
     assert not np.array_equal(orders[0], orders[1])
+
+
+def test_sampling_draws_rare_classes_as_often_as_common_ones() -> None:
+    labels = np.array([0] * 60 + [1] * 4)
+    recipe = DEFAULT.model_copy(update={"batch_size": 64, "epochs": 40, "class_sampling_power": 1.0})
+    batches = training_batches(
+        _pictures(64), np.arange(64), labels, np.ones(64, np.float32), recipe=recipe, first_epoch=0, seed=1
+    )
+    drawn = np.mean([np.asarray(targets).mean(0) for _, targets, _ in batches], axis=0)
+    assert drawn[:2] == pytest.approx([0.5, 0.5], abs=0.03)
+
+
+def test_mixup_mixes_pictures_targets_and_weights_by_the_same_share() -> None:
+    tf = import_tensorflow()
+    pictures = tf.constant(np.stack([np.full((4, 4, 3), value, np.float32) for value in (0, 100, 200)]))
+    targets, weights = tf.eye(3, 7), tf.constant([1.0, 2.0, 3.0])
+    got, labels, share = (np.asarray(part) for part in mixed(pictures, targets, weights, tf.constant([3, 4]), 1.0))
+    own = labels[[0, 2], [0, 2]]
+    assert ((own > 0) & (own < 1)).all()
+    np.testing.assert_allclose(labels.sum(1), 1, rtol=1e-6)
+    np.testing.assert_allclose(got[:, 0, 0, 0], [200 * (1 - own[0]), 100, 200 * own[1]], rtol=1e-5)
+    np.testing.assert_allclose(share, [own[0] + 3 * (1 - own[0]), 2, 3 * own[1] + 1 - own[1]], rtol=1e-6)
 
 
 def test_prediction_batches_keep_the_order() -> None:

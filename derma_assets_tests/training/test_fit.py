@@ -11,6 +11,7 @@ from derma_assets.errors import UserError
 from derma_assets.training import fit as fit_module
 from derma_assets.training.curves import training_curves
 from derma_assets.training.fit import fit
+from derma_assets.training.hardware import Precision
 from derma_assets.training.mobilenet import build_classifier
 from derma_assets.training.predictor import Predictor
 from derma_assets.training.recipe import PAPER, SAMPLE, Recipe
@@ -52,7 +53,13 @@ def test_it_learns_and_keeps_the_best_epoch(tmp_path: Path) -> None:
 STOPPING = PAPER.model_copy(update={"batch_size": 42, "epochs": 12, "early_stopping": 4})
 
 
-@pytest.mark.parametrize("recipe", [SMALL, STOPPING], ids=["cosine", "plateau"])
+# Everything that a recipe can ask for besides.
+EVERYTHING = SMALL.model_copy(
+    update={"optimizer": "adamw", "lower_layers_rate": 0.1, "average_decay": 0.8, "mixup": 0.2, "keep": "last"}
+)
+
+
+@pytest.mark.parametrize("recipe", [SMALL, STOPPING, EVERYTHING], ids=["cosine", "plateau", "everything"])
 def test_an_interrupted_training_ends_with_the_numbers_of_an_undisturbed_one(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,6 +97,44 @@ def test_a_recipe_may_keep_the_last_epoch(tmp_path: Path) -> None:
     assert accuracy == pytest.approx(history["val_accuracy"].iloc[-1])
 
 
+def test_the_average_of_the_weights_is_kept(tmp_path: Path) -> None:
+    last = SMALL.model_copy(update={"keep": "last", "optimizer": "adamw", "batch_size": 6})
+    averaged, _ = _fit(tmp_path / "averaged.npz", last.model_copy(update={"average_decay": 0.5}))
+    plain, _ = _fit(tmp_path / "plain.npz", last)
+    state = fit_module.TrainingState.load(tmp_path / "averaged.npz")
+    ends = [np.concatenate([array.ravel() for array in arrays]) for arrays in (state.weights, plain.get_weights())]
+    np.testing.assert_array_equal(*ends)  # averaging looks on
+    middle = np.concatenate([array.ravel() for array in averaged.get_weights()])
+    assert np.abs(middle - ends[0]).max() > 0
+    pixels, labels = _squares()
+    logits = Predictor(averaged)(pixels, np.arange(42))
+    assert (logits.argmax(1) == labels[:42]).mean() > 1 / 7
+
+
+def test_it_learns_in_lower_precision(tmp_path: Path) -> None:
+    pixels, labels = _squares()
+    rows = np.arange(len(labels))
+    precisions: tuple[Precision, ...] = ("bfloat16_products", "mixed_float16")
+    for precision in precisions:
+        model = build_classifier(32, alpha=0.25, weights="random", trainable_layers=86, dropout=0.25, seed=3)
+        data = (rows[:42], labels[:42]), (rows[42:], labels[42:])
+        path = tmp_path / f"{precision}.npz"
+        history = fit(model, pixels, *data, SMALL, seed=42, state_path=path, precision=precision)
+        assert history["loss"].iloc[-1] < history["loss"].iloc[0]
+
+
+def test_lower_layers_learn_more_slowly(tmp_path: Path) -> None:
+    start = build_classifier(32, alpha=0.25, weights="random", trainable_layers=86, dropout=0.25, seed=3)
+    one_epoch = SMALL.model_copy(update={"optimizer": "adamw", "epochs": 1, "keep": "last", "warmup_fraction": 0.0})
+    moved = []
+    for share in (1.0, 1e-3):
+        model, _ = _fit(tmp_path / f"{share}.npz", one_epoch.model_copy(update={"lower_layers_rate": share}))
+        pairs = zip(start.trainable_variables, model.trainable_variables, strict=True)
+        moved.append([float(np.abs(np.asarray(one) - np.asarray(other)).mean()) for one, other in pairs])
+    assert moved[1][0] == pytest.approx(moved[0][0] * 1e-3, rel=0.5)
+    assert moved[1][-1] == pytest.approx(moved[0][-1], rel=0.5)
+
+
 def test_the_paper_recipe_lowers_its_rate_and_stops_early(tmp_path: Path) -> None:
     _, history = _fit(tmp_path / "state.npz", PAPER.model_copy(update={"batch_size": 42}))
     assert history["learning_rate"].iloc[0] == pytest.approx(0.01)
@@ -99,4 +144,4 @@ def test_the_paper_recipe_lowers_its_rate_and_stops_early(tmp_path: Path) -> Non
 
 def test_a_training_that_diverges_says_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="learning rate"):
-        _fit(tmp_path / "state.npz", SMALL.model_copy(update={"learning_rate": 1e30, "schedule": "plateau"}))
+        _fit(tmp_path / "state.npz", SMALL.model_copy(update={"learning_rate": 1e38, "schedule": "plateau"}))

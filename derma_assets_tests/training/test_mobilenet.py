@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from derma_assets.errors import InputError
-from derma_assets.tensorflow_runtime import import_keras, import_tensorflow
-from derma_assets.training.fast_layers import fast_twin
+from derma_assets.tensorflow_runtime import import_keras
 from derma_assets.training.mobilenet import build_classifier
 
 
@@ -48,19 +47,3 @@ def test_weights_of_another_width_are_refused(tmp_path: Path) -> None:
     donor.save_weights(tmp_path / "wide.weights.h5")
     with pytest.raises(InputError, match=r"alpha 0\.25"):
         _build(weights=str(tmp_path / "wide.weights.h5"))
-
-
-def test_the_fast_twin_has_the_same_outputs_and_gradients() -> None:
-    tf = import_tensorflow()
-    model = _build(alpha=1.0, dropout=0.0)
-    twin = fast_twin(model, batch_norm_momentum=0.95)
-    pictures = np.random.default_rng(0).uniform(0, 255, (4, 32, 32, 3)).astype(np.float32)
-    gradients = []
-    for network in (model, twin):
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(network(pictures, training=False) ** 2)
-        gradients.append(tape.gradient(loss, network.trainable_variables))
-    np.testing.assert_allclose(model(pictures), twin(pictures), rtol=1e-4, atol=1e-5)
-    assert len(gradients[0]) == len(gradients[1]) == len(model.trainable_variables)
-    for plain, fast in zip(*gradients, strict=True):
-        np.testing.assert_allclose(plain, fast, rtol=1e-3, atol=1e-4 * float(np.abs(plain).max() + 1e-6))

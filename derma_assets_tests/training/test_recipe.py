@@ -4,8 +4,9 @@ from pydantic import ValidationError
 from sklearn.utils.class_weight import compute_class_weight
 
 from derma_assets.diagnoses import CODES, MELANOMA
+from derma_assets.errors import InputError
 from derma_assets.training.class_weights import class_weights
-from derma_assets.training.recipe import PAPER, RECIPES, Augmentation
+from derma_assets.training.recipe import PAPER, RECIPES, Augmentation, Recipe, named_recipe
 
 
 def test_the_paper_recipe_is_what_the_paper_describes() -> None:
@@ -23,6 +24,19 @@ def test_recipes_are_found_by_their_name() -> None:
     assert {name: recipe.name for name, recipe in RECIPES.items()} == {
         name: name for name in ("paper", "default", "sample")
     }
+
+
+def test_a_named_recipe_takes_another_number_of_epochs() -> None:
+    assert named_recipe("paper") == PAPER
+    assert named_recipe("paper", 3).epochs == 3
+    with pytest.raises(InputError, match="default"):
+        named_recipe("papper")
+
+
+@pytest.mark.parametrize("changes", [{"average_decay": 0.9}, {"lower_layers_rate": 0.5}], ids=str)
+def test_options_that_do_not_fit_are_refused(changes: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        Recipe.model_validate(PAPER.model_dump() | changes)
 
 
 def test_class_weights_are_scikit_learns_with_melanoma_doubled() -> None:

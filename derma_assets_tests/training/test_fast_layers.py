@@ -1,0 +1,90 @@
+"""The stand-in for training learns what the plain layers would learn."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from derma_assets.tensorflow_runtime import import_tensorflow
+from derma_assets.training.fast_layers import fast_twin, pointwise_convolution
+from derma_assets.training.hardware import Precision
+from derma_assets.training.mobilenet import build_classifier
+
+PICTURES = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3)).astype(np.float32)
+
+
+def _model(trainable_layers: int = 86) -> Any:
+    return build_classifier(32, alpha=0.25, weights="random", trainable_layers=trainable_layers, dropout=0.0, seed=1)
+
+
+def _gradients(network: Any, training: bool) -> list[np.ndarray]:
+    tf = import_tensorflow()
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.cast(network(PICTURES, training=training), tf.float32) ** 2)
+    return [np.asarray(gradient) for gradient in tape.gradient(loss, network.trainable_variables)]
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+@pytest.mark.parametrize("trainable_layers", [30, 86])
+def test_the_twin_has_the_same_outputs_and_gradients(trainable_layers: int, training: bool) -> None:
+    model = _model(trainable_layers)
+    twin = fast_twin(model, 0.99, "float32")
+    np.testing.assert_allclose(model(PICTURES), twin(PICTURES), rtol=1e-4, atol=1e-5)
+    plain, fast = _gradients(model, training), _gradients(twin, training)
+    assert len(plain) == len(fast) == len(model.trainable_variables)
+    for one, other in zip(plain, fast, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-2, atol=1e-3 * float(np.abs(one).max() + 1e-6))
+
+
+def test_the_twin_follows_the_statistics_of_what_it_sees() -> None:
+    model = _model()
+    twin = fast_twin(model, 0.75, "float32")
+    for layer in model.layers:
+        if hasattr(layer, "momentum"):
+            layer.momentum = 0.75
+    for network in (model, twin):
+        for _ in range(3):
+            network(PICTURES, training=True)
+    for one, other in zip(model.layers, twin.layers, strict=True):
+        if hasattr(one, "moving_variance"):
+            # TensorFlow's fused operation divides by n - 1, Keras by n: the smallest layer here has n = 8.
+            np.testing.assert_allclose(one.moving_mean, other.moving_mean, rtol=1e-3, atol=1e-4)
+            np.testing.assert_allclose(one.moving_variance, other.moving_variance, rtol=0.15, atol=1e-4)
+
+
+def test_frozen_layers_keep_their_statistics() -> None:
+    twin = fast_twin(_model(30), 0.5, "float32")
+    before = [np.asarray(variable) for layer in twin.layers if not layer.trainable for variable in layer.variables]
+    twin(PICTURES, training=True)
+    after = [np.asarray(variable) for layer in twin.layers if not layer.trainable for variable in layer.variables]
+    assert before
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_product_in_bfloat16_is_close_forwards_and_backwards() -> None:
+    tf = import_tensorflow()
+    pictures = tf.random.stateless_normal([2, 8, 8, 64], [1, 2])
+    kernel = tf.random.stateless_normal([1, 1, 64, 32], [3, 4])
+    results = []
+    for in_bfloat16 in (False, True):
+        with tf.GradientTape() as tape:
+            tape.watch([pictures, kernel])
+            product = pointwise_convolution(pictures, kernel, in_bfloat16)
+            loss = tf.reduce_sum(product**2)
+        results.append([np.asarray(one).ravel() for one in (product, *tape.gradient(loss, [pictures, kernel]))])
+    np.testing.assert_allclose(results[0][0], np.asarray(tf.nn.conv2d(pictures, kernel, 1, "SAME")).ravel(), atol=1e-4)
+    for exact, rounded in zip(*results, strict=True):
+        assert 0 < np.linalg.norm(exact - rounded) < 0.01 * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16_products", "mixed_bfloat16", "mixed_float16"])
+def test_lower_precision_keeps_weights_and_logits_in_float32(precision: Precision) -> None:
+    model = _model()
+    twin = fast_twin(model, 0.99, precision)
+    assert {variable.dtype for variable in twin.trainable_variables} == {"float32"}
+    assert np.asarray(twin(PICTURES, training=True)).dtype == np.float32
+    convolution = twin.get_layer("conv_pw_1")
+    assert convolution.compute_dtype == (precision.removeprefix("mixed_") if "mixed" in precision else "float32")
+    assert np.isfinite(np.concatenate([one.ravel() for one in _gradients(twin, True)])).all()
+    model.set_weights(twin.get_weights())
