@@ -14,7 +14,7 @@ export NODE_USE_SYSTEM_CA ?= 1
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo materialize external folds app ui metrics test test-browser test-real browser screenshots bench-browser lint format lock clean
+.PHONY: help setup home demo materialize external folds study app ui metrics test test-browser test-real browser screenshots bench-browser lint format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -67,6 +67,15 @@ folds: home ## train and test a model for each fold, then average: make folds DE
 	done
 	@PYTHONWARNINGS="ignore:Function \`asset_materialize" $(BIN)/dagster asset materialize -m derma_assets.studies \
 		--select cross_validation_summary --config-json '{"loggers": {"console": {}}}'
+
+study: home ## train every trial behind the default recipe that has not been, then print the table: make study DERMA_DATASET=ham10000 [TRIALS='base mixup']
+	@for trial in $(or $(TRIALS),$$($(BIN)/python -m derma_assets.study.report --missing)); do \
+		PYTHONWARNINGS="ignore:Function \`asset_materialize" $(BIN)/dagster asset materialize -m derma_assets.studies \
+			--select trial_figures --partition $$trial --config-json '{"loggers": {"console": {}}}' || exit 1; \
+	done
+	@PYTHONWARNINGS="ignore:Function \`asset_materialize" $(BIN)/dagster asset materialize -m derma_assets.studies \
+		--select study_table --config-json '{"loggers": {"console": {}}}'
+	@$(BIN)/python -m derma_assets.study.report
 
 app: setup ## serve the last bundle on 127.0.0.1, or to phones in the network: make app LAN=1
 	@$(BIN)/python -m derma_assets.browser.serve $(if $(LAN),--lan) \

@@ -37,5 +37,6 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
 
 CODES: tuple[str, ...] = tuple(diagnosis.code for diagnosis in DIAGNOSES)
 MELANOMA: str = "mel"
+ACTINIC_KERATOSES = "akiec"
 MALIGNANT: tuple[str, ...] = tuple(diagnosis.code for diagnosis in DIAGNOSES if diagnosis.malignant)
 DISCLAIMER: str = "Decision support, not a diagnosis."

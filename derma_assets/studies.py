@@ -10,6 +10,7 @@ from derma_assets.automation.console import console_logger
 from derma_assets.evaluation import external_assets, fold_assets
 from derma_assets.settings import settings
 from derma_assets.storage.io_managers import io_managers
+from derma_assets.study import study_assets
 
 # What the studies read, and how it is stored.
 _UPSTREAM = {
@@ -24,7 +25,7 @@ _UPSTREAM = {
 
 defs = dg.Definitions(
     assets=[
-        *dg.load_assets_from_modules([external_assets, fold_assets]),
+        *dg.load_assets_from_modules([external_assets, fold_assets, study_assets]),
         *(dg.AssetSpec(name).with_io_manager_key(key) for name, key in _UPSTREAM.items()),
     ],
     resources=io_managers(settings().store),

@@ -42,6 +42,8 @@ class StoreIOManager(dg.UPathIOManager):
         local = Path(path.path)
         restore_interrupted_swap(local)
         if not local.exists():
+            if (context.definition_metadata or {}).get("allow_missing_partitions"):
+                raise FileNotFoundError(local)  # which Dagster takes for a partition to be left out
             raise dg.Failure(how_to_store(context.asset_key.to_user_string(), local), allow_retries=False)
         return self.read(local)
 

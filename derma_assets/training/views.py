@@ -4,7 +4,8 @@ A lesion has no upright side, so all eight are as good as the first: averaging w
 takes off some of its error (test-time augmentation: Krizhevsky, Sutskever, Hinton, NIPS 2012, section 4.1).
 """
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,24 +32,27 @@ def dihedral_views(pictures: np.ndarray) -> Iterator[np.ndarray]:
             yield np.rot90(upright, turns, axes=(1, 2))
 
 
-def view_predictions_table(model: Any, pictures: np.ndarray, predictions: pd.DataFrame) -> pd.DataFrame:
+def view_predictions_table(
+    model: Any, pictures: np.ndarray, predictions: pd.DataFrame, counts: Sequence[int] = COUNTS
+) -> pd.DataFrame:
     """Return the mean logits over the first 1, 2, 4 and 8 views of each picture.
 
     Args:
         model: The trained classifier.
         pictures: (n, S, S, 3) uint8.
         predictions: One row for each of the pictures: what the model says of the first view.
+        counts: Other numbers of views, the first of them 1.
 
     Returns:
-        The columns of `predictions` and `views`, how many were averaged; n rows for each of `COUNTS`, in that order.
+        The columns of `predictions` and `views`, how many were averaged; n rows for each of `counts`, in that order.
     """
-    predict, views = Predictor(model), dihedral_views(pictures)
+    predict, views = Predictor(model), itertools.islice(dihedral_views(pictures), max(counts))
     next(views)
     summed = predictions[LOGIT_COLUMNS].to_numpy(dtype=np.float64)
     parts = [predictions.assign(views=1)]
     for number, view in enumerate(views, start=2):
-        summed = summed + predict(view, what=f"view {number} of {max(COUNTS)}")
-        if number in COUNTS:
+        summed = summed + predict(view, what=f"view {number} of {max(counts)}")
+        if number in counts:
             mean = pd.DataFrame((summed / number).astype(np.float32), columns=LOGIT_COLUMNS, index=predictions.index)
             parts.append(predictions.assign(**mean, views=number))
     return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,1 @@
+"""Choosing a recipe: trials of one idea each, measured on validation alone."""

@@ -1,0 +1,83 @@
+"""The trials that the default recipe was chosen by: one idea each, and what it is compared with.
+
+All but the first two learn all of MobileNet in 12 epochs at 128 px, `BASE`, with one thing changed: enough to
+tell ideas apart on two cores. What paid together, for longer and on larger pictures, is the last.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from derma_assets.training.recipe import DEFAULT, PAPER, Recipe
+
+# How a square picture is made of a photograph.
+Framing = Literal["centre", "whole", "shades_of_grey"]
+
+
+class Trial(BaseModel):
+    """One way to train that was measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    idea: str = Field(description="What is tried, in words for a reader of the table.")
+    recipe: Recipe
+    image_size: int = Field(128, description="Side of the picture that the model sees, in pixels.")
+    trainable_layers: int = Field(86, description="How many of MobileNet's last layers are trained.")
+    framing: Framing = Field(
+        "centre",
+        description="`centre`: the central square. `whole`: the whole picture, the missing strips mirrored. "
+        "`shades_of_grey`: the central square after colour constancy (Finlayson, Trezzi, CIC 2004).",
+    )
+
+
+BASE = DEFAULT.model_copy(
+    update={
+        "epochs": 12,
+        "learning_rate": 5e-4,
+        "warmup_fraction": 0.05,
+        "label_smoothing": 0.05,
+        "class_weight_power": 0.5,
+        "class_sampling_power": 0.0,
+        "mixup": 0.0,
+        "lower_layers_rate": 1.0,
+        "average_decay": 0.0,
+        "augmentation": DEFAULT.augmentation.model_copy(update={"zoom_in": 0.3, "zoom_out": 0.05}),
+    }
+)
+
+
+def _changed(name: str, idea: str, recipe: dict[str, Any] | None = None, **changes: Any) -> Trial:
+    return Trial(name=name, idea=idea, recipe=BASE.model_copy(update=recipe or {}), **changes)
+
+
+def _cropped(zoom_in: float, zoom_out: float) -> dict[str, Any]:
+    return {"augmentation": BASE.augmentation.model_copy(update={"zoom_in": zoom_in, "zoom_out": zoom_out})}
+
+
+_IN_ORDER = (
+    Trial(name="paper", idea="the paper's recipe: last 23 layers, Adam, plateaus", recipe=PAPER, trainable_layers=23),
+    _changed(
+        "last30", "only the last 30 layers learn, at twice the rate", {"learning_rate": 1e-3}, trainable_layers=30
+    ),
+    _changed("base", "all layers learn: what the following are compared with"),
+    _changed("size160", "160 px", image_size=160),
+    _changed("size192", "192 px", image_size=192),
+    _changed("whole", "the whole picture instead of its central square", framing="whole"),
+    _changed("grey", "colour constancy (shades of grey)", framing="shades_of_grey"),
+    _changed("crops", "stronger random crops: down to half the side, up to 1.1", _cropped(0.5, 0.1)),
+    _changed("unweighted", "no class weights", {"class_weight_power": 0.0}),
+    _changed("balanced", "balanced class weights", {"class_weight_power": 1.0}),
+    _changed(
+        "sampling",
+        "square-root sampling instead of weights",
+        {"class_weight_power": 0.0, "class_sampling_power": 0.5},
+    ),
+    _changed("unsmoothed", "no label smoothing", {"label_smoothing": 0.0}),
+    _changed("mixup", "mixup, alpha 0.2", {"mixup": 0.2}),
+    _changed("layerwise", "lower rates for lower layers, down to a tenth", {"lower_layers_rate": 0.1}),
+    _changed("average", "moving average of the weights, 0.998 a step", {"average_decay": 0.998}),
+    _changed("longer", "24 epochs", {"epochs": 24}),
+)
+
+TRIALS: dict[str, Trial] = {trial.name: trial for trial in _IN_ORDER}

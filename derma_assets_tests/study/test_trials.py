@@ -1,0 +1,126 @@
+"""Trials of a study: each changes what it says, and is judged on validation alone."""
+
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from derma_assets.dataset.image_arrays import ImageArrays
+from derma_assets.dataset.manifest import build_manifest
+from derma_assets.settings import Settings
+from derma_assets.storage.io_managers import io_managers
+from derma_assets.study import report, study_assets
+from derma_assets.study.pictures import shades_of_grey, trial_pictures, whole
+from derma_assets.study.report import study_markdown, study_page, study_rows
+from derma_assets.study.trials import BASE, TRIALS
+from derma_assets.study.validation_figures import validation_table
+from derma_assets_tests import small_study
+from derma_assets_tests.calibration.made_up import predictions
+
+
+def test_the_papers_recipe_comes_first_and_the_others_change_one_thing() -> None:
+    first, *others = TRIALS.values()
+    assert first.name == first.recipe.name == "paper"
+    assert first.trainable_layers == 23
+    base = TRIALS["base"].model_dump()
+    for trial in others:
+        changed = {key for key, value in trial.model_dump().items() if value != base[key]} - {"name", "idea", "recipe"}
+        recipe = {key for key, value in trial.recipe.model_dump().items() if value != BASE.model_dump()[key]}
+        assert (trial.name == "base") == (not changed | recipe)
+        assert len(changed | recipe) <= 1 or trial.name in ("last30", "sampling")
+
+
+def test_figures_are_of_validation_pictures() -> None:
+    table = pd.concat([predictions().assign(views=views) for views in (1, 4)], ignore_index=True)
+    figures = validation_table(table, resamples=100, seed=1)
+    values = figures[figures["views"] == 4].set_index("metric")
+    validation = table[(table["views"] == 4) & (table["split"] == "validation")]
+    called = validation[[column for column in validation if column.startswith("logit_")]].to_numpy().argmax(axis=1)
+    truth = validation["dx"].map({column[6:]: i for i, column in enumerate(c for c in table if c.startswith("logit_"))})
+    assert values.at["accuracy", "value"] == pytest.approx((called == truth).mean())
+    assert (values["low"] <= values["value"]).all()
+    assert (values["value"] <= values["high"]).all()
+    spoilt = table.assign(logit_mel=table["logit_mel"].where(table["split"] == "validation", 99.0))
+    pd.testing.assert_frame_equal(figures, validation_table(spoilt, resamples=100, seed=1))
+
+
+def test_the_whole_picture_is_framed_by_its_mirror_image() -> None:
+    picture = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    square = np.asarray(whole(Image.fromarray(picture)))
+    assert square.shape == (6, 6, 3)
+    np.testing.assert_array_equal(square[1:5], picture)
+    np.testing.assert_array_equal(square[0], picture[0])
+
+
+def test_a_tinted_lamp_is_made_grey() -> None:
+    grey = np.random.default_rng(0).integers(40, 150, (8, 8, 1)).repeat(3, axis=2)
+    tinted = Image.fromarray((grey * [1.0, 0.8, 0.6]).astype(np.uint8))
+    corrected = np.asarray(shades_of_grey(tinted)).astype(int)
+    assert np.ptp(corrected, axis=2).max() <= 3
+    assert np.ptp(np.asarray(tinted).astype(int), axis=2).min() > 10
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> pd.DataFrame:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    splits = small_study.splits()
+    for image_id, pixels in zip(splits["image_id"], small_study.pictures(), strict=True):
+        Image.fromarray(pixels).resize((64, 48)).save(folder / f"{image_id}.png")
+    paths = {image_id: folder / f"{image_id}.png" for image_id in splits["image_id"]}
+    return build_manifest(splits["image_id"].tolist(), paths, folder, None).table
+
+
+def test_pictures_are_made_once_for_each_size_and_framing(manifest: pd.DataFrame, tmp_path: Path) -> None:
+    made = [trial_pictures(manifest, 32, framing, tmp_path / "made") for framing in ("centre", "whole")]
+    assert len({arrays.fingerprint for arrays in made}) == 2
+    assert not np.array_equal(made[0].pixels, made[1].pixels)
+    stamp = (tmp_path / "made" / "whole-32").stat().st_mtime_ns
+    again = trial_pictures(manifest, 32, "whole", tmp_path / "made")
+    assert isinstance(again, ImageArrays)
+    assert (tmp_path / "made" / "whole-32").stat().st_mtime_ns == stamp
+
+
+def test_trials_are_trained_and_gathered(
+    manifest: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = Settings(dataset="sample", data_dir=tmp_path, epochs=1, bootstrap_resamples=100)
+    for module in (study_assets, report):
+        monkeypatch.setattr(module, "settings", lambda: chosen)
+    upstream = small_study.stand_ins(
+        {"raw_images": ("table", manifest), "grouped_splits": ("table", small_study.splits())}
+    )
+    resources = io_managers(chosen.store)
+    instance = dg.DagsterInstance.ephemeral()
+    run = dg.materialize(
+        [*upstream, study_assets.trial_figures], partition_key="mixup", resources=resources, instance=instance
+    )
+    assert run.success
+    assert report.main(["--missing"]) == 0
+    assert capsys.readouterr().out.split() == [name for name in TRIALS if name != "mixup"]
+    run = dg.materialize(
+        [*upstream, study_assets.trial_figures, study_assets.study_table],
+        selection=[study_assets.study_table],
+        resources=resources,
+        instance=instance,
+    )
+    assert run.success
+    rows = run.output_for_node("study_table")
+    assert rows["trial"].tolist() == ["mixup"]
+    assert rows[["pixels", "layers", "epochs"]].to_numpy().tolist() == [[128, 86, 1]]
+    assert report.main([]) == 0
+    assert "mixup, alpha 0.2" in capsys.readouterr().out
+
+
+def test_the_page_shows_every_figure_with_its_interval() -> None:
+    figures = pd.DataFrame(
+        [(views, metric, 0.5, 0.4, 0.6) for views in (1, 4) for metric in report.LABELS],
+        columns=["views", "metric", "value", "low", "high"],
+    ).assign(epochs=3, seconds=90.0, precision="float32", date="2026-01-02")
+    rows = study_rows({"size160": figures, "paper": figures})
+    assert rows["trial"].tolist() == ["paper", "size160"]
+    assert study_markdown(rows).count("0.500 (0.400 to 0.600)") == 2 * len(report.LABELS)
+    assert "2026-01-02" in study_page(rows)
