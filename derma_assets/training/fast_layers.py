@@ -31,13 +31,13 @@ def pointwise_convolution(pictures: Any, kernel: Any, in_bfloat16: bool) -> Any:
 
 
 def fast_twin(model: Any, batch_norm_momentum: float, precision: Precision) -> Any:
-    """Return a model with the same weights whose trainable layers are computed faster.
+    """Return a model with the same weights whose layers are computed faster.
 
     Outputs and gradients are the same up to rounding: float32's, or bfloat16's if `precision` asks for it.
 
     Args:
         model: A flat functional `keras.Model`; it is left as it is.
-        batch_norm_momentum: Momentum of the trainable batch normalizations of the twin.
+        batch_norm_momentum: Momentum of the batch normalizations that learn.
         precision: `float32`, `bfloat16_products` (1 x 1 convolutions on a CPU), or one of Keras's mixed policies
             (all layers but the last, on a GPU).
 
@@ -56,7 +56,7 @@ def fast_twin(model: Any, batch_norm_momentum: float, precision: Precision) -> A
         def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
             fused = tf.compat.v1.nn.fused_batch_norm
             scale, offset = tf.cast(self.gamma, tf.float32), tf.cast(self.beta, tf.float32)
-            if not training:
+            if not (training and self.trainable):
                 mean, variance = tf.convert_to_tensor(self.moving_mean), tf.convert_to_tensor(self.moving_variance)
                 return fused(inputs, scale, offset, mean, variance, epsilon=self.epsilon, is_training=False)[0]
             outputs, mean, variance = fused(inputs, scale, offset, epsilon=self.epsilon, is_training=True)
@@ -69,12 +69,11 @@ def fast_twin(model: Any, batch_norm_momentum: float, precision: Precision) -> A
         if precision.startswith("mixed") and not isinstance(layer, keras.layers.InputLayer) and layer.name != "logits":
             config["dtype"] = precision
         kind = layer.__class__
-        if layer.trainable and type(layer) is keras.layers.BatchNormalization:
+        if type(layer) is keras.layers.BatchNormalization:
             kind = FusedBatchNormalization
             config["momentum"] = batch_norm_momentum
         elif (
             in_bfloat16
-            and layer.trainable
             and type(layer) is keras.layers.Conv2D
             and (layer.kernel_size, layer.strides) == ((1, 1), (1, 1))
             and not layer.use_bias
