@@ -52,7 +52,7 @@ defs = dg.Definitions(
     ),
     jobs=[jobs.retraining_job],
     schedules=[schedules.retraining_schedule],
-    resources=io_managers(settings().store),
+    resources=io_managers(settings().store, force=settings().force),
     loggers={"console": console_logger},
     executor=EXECUTORS[settings().executor],
 )

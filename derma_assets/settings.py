@@ -106,6 +106,7 @@ class Settings(BaseSettings):
         ge=2,
         description="Measured runs behind each row of latency_benchmark; the embedded sample: 5, at full speed only.",
     )
+    force: bool = Field(False, description="Compute everything that is asked for anew, whatever is stored.")
     browser: Path | None = Field(
         None,
         description="Chromium-like browser for browser_parity and latency_benchmark. Empty: the first one on the PATH.",

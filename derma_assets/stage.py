@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from derma_assets.errors import UserError
+from derma_assets.reuse import reusing
 from derma_assets.settings import settings
 from derma_assets.storage.fingerprint import fingerprint_json
 
@@ -51,16 +52,31 @@ def settings_version(version: str, reads_settings: Sequence[str] = ()) -> str:
 
 
 def stage_asset(
-    stage: str, *, code_version: str, reads_settings: Sequence[str] = (), **asset_arguments: Any
+    stage: str,
+    *,
+    code_version: str,
+    io_manager_key: str,
+    reads_settings: Sequence[str] = (),
+    reuse: bool = True,
+    **asset_arguments: Any,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Return `dagster.asset` for the stage `stage`: group, owner and clear failures are set, the rest is passed on.
 
-    See `settings_version` for the two arguments that decide when the UI shows the asset as stale.
+    See `settings_version` for the two arguments that decide when the UI shows the asset as stale and when its stored
+    result is given again; `reuse` is false of what reads files that Dagster knows nothing of.
     """
     version = settings_version(code_version, reads_settings)
 
     def decorate(compute: Callable[..., Any]) -> dg.AssetsDefinition:
-        asset = dg.asset(group_name=stage, owners=OWNERS, code_version=version, **asset_arguments)
-        return asset(clear_failure(compute))
+        asset = dg.asset(
+            group_name=stage,
+            owners=OWNERS,
+            code_version=version,
+            io_manager_key=io_manager_key,
+            required_resource_keys={"reuse"},
+            **asset_arguments,
+        )
+        keys = {compute.__name__: io_manager_key}
+        return asset(clear_failure(reusing(compute, keys, look=reuse)))
 
     return decorate

@@ -28,7 +28,7 @@ defs = dg.Definitions(
         *dg.load_assets_from_modules([external_assets, fold_assets, study_assets]),
         *(dg.AssetSpec(name).with_io_manager_key(key) for name, key in _UPSTREAM.items()),
     ],
-    resources=io_managers(settings().store),
+    resources=io_managers(settings().store, force=settings().force),
     loggers={"console": console_logger},
     executor=dg.in_process_executor,
 )

@@ -22,6 +22,7 @@ from derma_assets.splits.grouped_splits import TEST, TRAIN
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_arrays, fingerprint_folder, fingerprint_json, fingerprint_table
 from derma_assets.storage.paths import building_folder
+from derma_assets.storage.stored_model import StoredModel
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.ui_metadata import note, table_preview
 
@@ -30,8 +31,8 @@ ROUNDING_PICTURES = 256
 
 
 @stage_asset("browser", kinds={"tensorflow", "javascript"}, io_manager_key="folder", code_version="2")
-def tfjs_model(  # type: ignore[no-untyped-def]
-    trained_model, input_guard: Path, image_arrays: Path, grouped_splits: pd.DataFrame
+def tfjs_model(
+    trained_model: StoredModel, input_guard: Path, image_arrays: Path, grouped_splits: pd.DataFrame
 ) -> dg.MaterializeResult:
     """The classifier as TF.js graph models, in three sizes, with logits, class activation maps and unfamiliarity.
 
@@ -42,17 +43,17 @@ def tfjs_model(  # type: ignore[no-untyped-def]
     """
     arrays = ImageArrays.open(image_arrays)
     train, test = (labelled_pictures(arrays, grouped_splits[grouped_splits["split"] == side]) for side in (TRAIN, TEST))
-    familiarity = read_guard(input_guard).familiarity
+    familiarity, model = read_guard(input_guard).familiarity, trained_model.load()
     with building_folder(settings().store, "tfjs_model") as folder:
         started = time.monotonic()
-        deployed = deployed_model(trained_model, familiarity)
+        deployed = deployed_model(model, familiarity)
         export_variants(deployed, folder, arrays.pixels[spread_rows(train.rows, ROUNDING_PICTURES)])
         seconds = time.monotonic() - started
         pictures = Pictures(arrays.pixels[test.rows], test.labels)
-        reference = reference_of(trained_model, familiarity, pictures.pixels)
+        reference = reference_of(model, familiarity, pictures.pixels)
         comparison = compare_variants(deployed, folder, pictures, reference)
         made_from = {
-            "trained_model": fingerprint_arrays(trained_model.get_weights()),
+            "trained_model": fingerprint_arrays(model.get_weights()),
             "input_guard": fingerprint_folder(input_guard),
             "image_arrays": arrays.fingerprint,
             "grouped_splits": fingerprint_table(grouped_splits),

@@ -18,6 +18,7 @@ from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.errors import UserError
 from derma_assets.settings import settings
 from derma_assets.splits.grouped_splits import TEST
+from derma_assets.storage.stored_model import StoredModel
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.ui_metadata import table_preview
 
@@ -32,10 +33,10 @@ TEST_PICTURES = 512
         for name in ("tfjs_model", "trained_model", "input_guard", "image_arrays", "grouped_splits")
     },
 )
-def browser_parity(  # type: ignore[no-untyped-def]
+def browser_parity(
     tfjs_bundle: Path,
     tfjs_model: Path,
-    trained_model,
+    trained_model: StoredModel,
     input_guard: Path,
     image_arrays: Path,
     grouped_splits: pd.DataFrame,
@@ -56,7 +57,7 @@ def browser_parity(  # type: ignore[no-untyped-def]
         arrays = ImageArrays.open(image_arrays)
         test = labelled_pictures(arrays, grouped_splits[grouped_splits["split"] == TEST])
         pixels = arrays.pixels[spread_rows(test.rows, TEST_PICTURES)]
-        reference = reference_of(trained_model, read_guard(input_guard).familiarity, pixels)
+        reference = reference_of(trained_model.load(), read_guard(input_guard).familiarity, pixels)
         parity = measure_parity(browser, tfjs_bundle, tfjs_model, pixels, reference)
     except BrowserUnavailable as error:
         return dg.AssetCheckResult(

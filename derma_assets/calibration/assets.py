@@ -19,6 +19,7 @@ from derma_assets.splits.grouped_splits import TRAIN, VALIDATION
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_folder, fingerprint_json
 from derma_assets.storage.paths import building_folder
+from derma_assets.storage.stored_model import StoredModel
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.training.predictor import feature_extractor
 from derma_assets.ui_metadata import figure, note, table_preview
@@ -114,7 +115,7 @@ def view_calibration(view_predictions: pd.DataFrame) -> dg.MaterializeResult:
 
 
 @stage_asset("calibration", kinds={"scikitlearn", "numpy"}, io_manager_key="folder", code_version="1")
-def input_guard(trained_model: Any, image_arrays: Path, grouped_splits: pd.DataFrame) -> dg.MaterializeResult:
+def input_guard(trained_model: StoredModel, image_arrays: Path, grouped_splits: pd.DataFrame) -> dg.MaterializeResult:
     """What keeps the app from judging pictures that the model was not made for: four measures, and limits on each.
 
     Light, focus and lesion contrast are measured on the pixels; unfamiliarity is the distance of the model's features
@@ -125,7 +126,7 @@ def input_guard(trained_model: Any, image_arrays: Path, grouped_splits: pd.DataF
     train, validation = (
         labelled_pictures(arrays, grouped_splits[grouped_splits["split"] == side]).rows for side in (TRAIN, VALIDATION)
     )
-    features_of = feature_extractor(trained_model, LAYER)
+    features_of = feature_extractor(trained_model.load(), LAYER)
     familiarity = fit_familiarity(features_of(arrays.pixels, train, "train"), LAYER)
     pictures = arrays.pixels[validation]
     guard, values = guard_with_limits(familiarity, pictures, features_of(pictures, what="validation"))

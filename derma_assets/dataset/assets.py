@@ -30,6 +30,7 @@ with warnings.catch_warnings():
     code_version="1",
     reads_settings=["dataset", "ham10000_dir", "seed"],
     dagster_type=Ham10000Metadata,
+    reuse=False,
 )
 def raw_metadata() -> dg.MaterializeResult:
     """HAM10000's metadata, one row per picture in the order of the file, every value checked.
@@ -59,7 +60,7 @@ def raw_metadata() -> dg.MaterializeResult:
     )
 
 
-@stage_asset("dataset", kinds={"pandas", "pillow"}, io_manager_key="table", code_version="1")
+@stage_asset("dataset", kinds={"pandas", "pillow"}, io_manager_key="table", code_version="1", reuse=False)
 def raw_images(raw_metadata: pd.DataFrame) -> dg.MaterializeResult:
     """The manifest of pictures: for each row of the metadata its file's path, state, SHA-256 and perceptual hash.
 

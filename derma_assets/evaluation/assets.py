@@ -29,6 +29,7 @@ from derma_assets.settings import settings
 from derma_assets.splits.grouped_splits import TEST
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_table
+from derma_assets.storage.stored_model import StoredModel
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.training.predictor import feature_extractor
 from derma_assets.ui_metadata import figure, note, table_preview
@@ -185,7 +186,7 @@ def view_metrics(view_predictions: pd.DataFrame, view_calibration: dict[str, Any
     "evaluation", kinds={"scikitimage", "numpy"}, io_manager_key="table", code_version="1", reads_settings=["seed"]
 )
 def refusal_rates(
-    input_guard: Path, trained_model: Any, image_arrays: Path, grouped_splits: pd.DataFrame
+    input_guard: Path, trained_model: StoredModel, image_arrays: Path, grouped_splits: pd.DataFrame
 ) -> dg.MaterializeResult:
     """How many good test pictures are refused, how many bad ones of eight kinds, and for which reason.
 
@@ -195,7 +196,7 @@ def refusal_rates(
     """
     arrays, guard = ImageArrays.open(image_arrays), read_guard(input_guard)
     test = labelled_pictures(arrays, grouped_splits[grouped_splits["split"] == TEST])
-    features_of = feature_extractor(trained_model, guard.familiarity.layer)
+    features_of = feature_extractor(trained_model.load(), guard.familiarity.layer)
     judged = list(judge_kinds(guard, features_of, arrays.pixels[test.rows], settings().seed))
     table = refusal_table(judged, lesions=test.pictures["lesion_id"].nunique())
     return dg.MaterializeResult(

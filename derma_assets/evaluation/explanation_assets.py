@@ -23,6 +23,7 @@ from derma_assets.settings import settings
 from derma_assets.splits.grouped_splits import TEST
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_table
+from derma_assets.storage.stored_model import StoredModel
 from derma_assets.ui_metadata import figure, note
 
 _GALLERY = 5
@@ -36,7 +37,7 @@ _GALLERY = 5
     reads_settings=["bootstrap_resamples", "seed"],
 )
 def explanations(
-    trained_model: Any,
+    trained_model: StoredModel,
     image_arrays: Path,
     lesion_masks: Path,
     predictions: pd.DataFrame,
@@ -57,7 +58,7 @@ def explanations(
     image_ids = on_test["image_id"].tolist()
     pixels = arrays.pixels[arrays.rows(image_ids)]
     explained, probabilities = explain(
-        trained_model, pixels, masks.of(image_ids), on_test, calibrated_temperature["temperature"]
+        trained_model.load(), pixels, masks.of(image_ids), on_test, calibrated_temperature["temperature"]
     )
     figures = picture_figures(explained)
     table = explanation_table(explained, figures, chosen.bootstrap_resamples, chosen.seed)

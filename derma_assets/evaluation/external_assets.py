@@ -19,6 +19,7 @@ from derma_assets.settings import settings
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_table
 from derma_assets.storage.paths import building_folder
+from derma_assets.storage.stored_model import StoredModel
 from derma_assets.training.predictor import Predictor, feature_extractor
 from derma_assets.ui_metadata import figure, note, table_preview
 
@@ -33,7 +34,7 @@ from derma_assets.ui_metadata import figure, note, table_preview
 )
 def external_validation(
     context: dg.AssetExecutionContext,
-    trained_model: Any,
+    trained_model: StoredModel,
     calibrated_temperature: dict[str, Any],
     operating_points: dict[str, Any],
     input_guard: Path,
@@ -62,13 +63,12 @@ def external_validation(
     if not (manifest["status"] == "ok").any():
         raise InputError("every picture of this data set was used in training, or looks like one that was.")
     with building_folder(chosen.store, "external_validation") as folder:
-        build_image_arrays(manifest, trained_model.input_shape[1], folder, previous=None)
+        model = trained_model.load()
+        build_image_arrays(manifest, model.input_shape[1], folder, previous=None)
         arrays = ImageArrays.open(folder)
-        logits = Predictor(trained_model)(arrays.pixels)
+        logits = Predictor(model)(arrays.pixels)
         guard = read_guard(input_guard)
-        features = feature_extractor(trained_model, guard.familiarity.layer)(
-            arrays.pixels, what="measuring unfamiliarity"
-        )
+        features = feature_extractor(model, guard.familiarity.layer)(arrays.pixels, what="measuring unfamiliarity")
         reasons = guard.refusals(guard.measured(arrays.pixels, features))
         judged = arrays.image_ids
         del arrays

@@ -1,7 +1,6 @@
 """Cross-validation: a model for each fold, its figures on the lesions it never saw, and their mean."""
 
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -15,6 +14,7 @@ from derma_assets.splits.grouped_splits import TRAIN
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_arrays, fingerprint_table
 from derma_assets.storage.paths import scratch_path
+from derma_assets.storage.stored_model import StoredModel
 from derma_assets.training.curves import kept_epoch, training_curves
 from derma_assets.training.hardware import chosen_precision
 from derma_assets.training.labelled_pictures import labelled_pictures
@@ -91,14 +91,14 @@ def fold_model(
     partitions_def=FOLDS,
 )
 def fold_predictions(
-    context: dg.AssetExecutionContext, fold_model: Any, image_arrays: Path, grouped_splits: pd.DataFrame
+    context: dg.AssetExecutionContext, fold_model: StoredModel, image_arrays: Path, grouped_splits: pd.DataFrame
 ) -> dg.MaterializeResult:
     """Logits of the pictures that the model of a fold has not learnt from: all folds together, of every picture."""
     chosen = settings()
     splits = fold_splits(grouped_splits, int(context.partition_key), chosen.validation_fraction, chosen.seed)
     arrays = ImageArrays.open(image_arrays)
     held_out = labelled_pictures(arrays, splits[splits["split"] != TRAIN])
-    table = predictions_table(held_out.pictures, Predictor(fold_model)(arrays.pixels, held_out.rows))
+    table = predictions_table(held_out.pictures, Predictor(fold_model.load())(arrays.pixels, held_out.rows))
     return dg.MaterializeResult(
         value=table,
         data_version=dg.DataVersion(fingerprint_table(table)),

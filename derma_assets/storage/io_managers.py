@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | `table` | `pandas.DataFrame` | `<asset>.parquet` |
 | `document` | `dict` that JSON can hold | `<asset>.json` |
-| `keras_model` | `keras.Model` | `<asset>.keras` |
+| `keras_model` | `keras.Model`; read as a `StoredModel` | `<asset>.keras` |
 | `folder` | `pathlib.Path` of a folder built somewhere temporary | `<asset>/` |
 """
 
@@ -19,21 +19,37 @@ import pandas as pd
 from upath import UPath
 
 from derma_assets.errors import StorageError
+from derma_assets.reuse import DATA_VERSION, MADE_FROM, Reuse
 from derma_assets.storage.atomic import copy_folder, replacing, restore_interrupted_swap
 from derma_assets.storage.paths import EXTENSIONS, how_to_store, is_built_beside
+from derma_assets.storage.records import StoredRecord, damaged_files, read_record, record_of, record_path, write_record
+from derma_assets.storage.stored_model import StoredModel
 
 if TYPE_CHECKING:
     import keras
 
 
 class StoreIOManager(dg.UPathIOManager):
-    """Base of the four: writes atomically and says plainly what is missing or cannot be written."""
+    """Base of the four: writes atomically and says plainly what is missing, damaged or cannot be written."""
+
+    def __init__(self, base_path: UPath) -> None:
+        super().__init__(base_path)
+        self.store = Path(base_path.path)
+        self._checked: dict[Path, StoredRecord] = {}
 
     def dump_to_path(self, context: dg.OutputContext, obj: Any, path: UPath) -> None:
-        """Write `obj` beside `path`, then rename."""
+        """Write `obj` beside `path`, then rename; what `reuse` has stamped gets a record."""
+        stored = Path(path.path)
+        partition = context.partition_key if context.has_partition_key else None
+        record = record_path(self.store, context.asset_key.path[-1], partition)
         try:
-            with replacing(Path(path.path)) as beside:
+            # Without it a process killed before the new record is there would leave that of the old content.
+            record.unlink(missing_ok=True)
+            with replacing(stored) as beside:
                 self.write(obj, beside)
+            said = context.output_metadata
+            if MADE_FROM in said:
+                write_record(record, record_of(stored, str(said[MADE_FROM].value), str(said[DATA_VERSION].value)))
         except StorageError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
 
@@ -45,7 +61,29 @@ class StoreIOManager(dg.UPathIOManager):
             if (context.definition_metadata or {}).get("allow_missing_partitions"):
                 raise FileNotFoundError(local)  # which Dagster takes for a partition to be left out
             raise dg.Failure(how_to_store(context.asset_key.to_user_string(), local), allow_retries=False)
+        self._check(context, local)
         return self.read(local)
+
+    def _check(self, context: dg.InputContext, stored: Path) -> None:
+        """Stop at a file that is not as it was written; each is looked at once in a process.
+
+        Raises:
+            dagster.Failure: the message says which, and how to make it again.
+        """
+        name = context.asset_key.path[-1]
+        partition = stored.name.removesuffix(self.extension or "") if stored.parent.name == name else None
+        written = record_path(self.store, name, partition)
+        record = read_record(written)
+        if record is None or self._checked.get(stored) == record:
+            return
+        damaged = damaged_files(stored, record)
+        if damaged:
+            raise dg.Failure(
+                f"{stored} is damaged ({', '.join(damaged[:3])}: not the bytes that were written). "
+                f"Make it again: dagster asset materialize -m derma_assets.definitions --select '{name}'",
+                allow_retries=False,
+            )
+        self._checked[stored] = record
 
     def make_directory(self, path: UPath) -> None:
         """Leave it to `replacing`, which explains why a folder cannot be made."""
@@ -96,11 +134,9 @@ class KerasModelIOManager(StoreIOManager):
         """Write a model."""
         obj.save(path)
 
-    def read(self, path: Path) -> "keras.Model":
-        """Read a model."""
-        from derma_assets.tensorflow_runtime import import_keras
-
-        return import_keras().models.load_model(path, compile=False)
+    def read(self, path: Path) -> StoredModel:
+        """Return the stored model, to be loaded when it is needed."""
+        return StoredModel(path)
 
 
 class FolderIOManager(StoreIOManager):
@@ -123,10 +159,16 @@ class FolderIOManager(StoreIOManager):
         return path
 
 
-def io_managers(store: Path) -> dict[str, StoreIOManager]:
-    """Return the IO managers by key, all below the folder `store`."""
+def io_managers(store: Path, force: bool = False) -> dict[str, Any]:
+    """Return the IO managers by key, all below the folder `store`, and the resource `reuse` of the same store.
+
+    Args:
+        store: Folder of the stored assets.
+        force: Compute everything anew, whatever is stored.
+    """
     root = UPath(store)
     return {
+        "reuse": Reuse(store=str(store), force=force),
         "table": TableIOManager(root),
         "document": DocumentIOManager(root),
         "keras_model": KerasModelIOManager(root),

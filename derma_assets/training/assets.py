@@ -1,6 +1,7 @@
 """Training: the classifier, how its training went, and what it says about validation and test pictures."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import pandas as pd
 from pydantic import Field
 
 from derma_assets.dataset.image_arrays import ImageArrays
+from derma_assets.reuse import reusing
 from derma_assets.settings import settings
 from derma_assets.splits.grouped_splits import TEST, TRAIN, VALIDATION
 from derma_assets.stage import OWNERS, clear_failure, settings_version, stage_asset
 from derma_assets.storage.fingerprint import fingerprint_arrays, fingerprint_table
 from derma_assets.storage.paths import scratch_path
+from derma_assets.storage.stored_model import StoredModel
 from derma_assets.training.curves import kept_epoch, training_curves
 from derma_assets.training.hardware import chosen_precision
 from derma_assets.training.labelled_pictures import labelled_pictures
@@ -27,6 +30,9 @@ from derma_assets.ui_metadata import figure, note, table_preview
 _VERSION = settings_version(
     TRAINING_VERSION, ["recipe", "epochs", "backbone_weights", "alpha", "trainable_layers", "seed", "precision"]
 )
+
+
+reusing_assets = partial(reusing, io_manager_keys={"trained_model": "keras_model", "training_history": "table"})
 
 
 class TrainingConfig(dg.Config):
@@ -66,8 +72,10 @@ class TrainingConfig(dg.Config):
     },
     # Either can be asked for alone; a training that is finished is read from its state, not repeated.
     can_subset=True,
+    required_resource_keys={"reuse"},
 )
 @clear_failure
+@reusing_assets
 def trained_classifier(
     context: dg.AssetExecutionContext, config: TrainingConfig, image_arrays: Path, grouped_splits: pd.DataFrame
 ) -> Iterator[dg.MaterializeResult[Any]]:
@@ -126,7 +134,7 @@ def trained_classifier(
 
 
 @stage_asset("training", kinds={"keras", "pandas"}, io_manager_key="table", code_version="1")
-def predictions(trained_model: Any, image_arrays: Path, grouped_splits: pd.DataFrame) -> dg.MaterializeResult:
+def predictions(trained_model: StoredModel, image_arrays: Path, grouped_splits: pd.DataFrame) -> dg.MaterializeResult:
     """Logits of every validation and test picture: what calibration and every metric are computed from.
 
     Read `logit_<dx>` as unnormalised evidence: softmax of the seven, divided by the calibrated temperature,
@@ -134,7 +142,7 @@ def predictions(trained_model: Any, image_arrays: Path, grouped_splits: pd.DataF
     """
     arrays = ImageArrays.open(image_arrays)
     held_out = labelled_pictures(arrays, grouped_splits[grouped_splits["split"] != TRAIN])
-    logits = Predictor(trained_model)(arrays.pixels, held_out.rows)
+    logits = Predictor(trained_model.load())(arrays.pixels, held_out.rows)
     table = predictions_table(held_out.pictures, logits)
     return dg.MaterializeResult(
         value=table,
@@ -149,7 +157,7 @@ def predictions(trained_model: Any, image_arrays: Path, grouped_splits: pd.DataF
 
 
 @stage_asset("training", kinds={"keras", "pandas"}, io_manager_key="table", code_version="1")
-def view_predictions(trained_model: Any, image_arrays: Path, predictions: pd.DataFrame) -> dg.MaterializeResult:
+def view_predictions(trained_model: StoredModel, image_arrays: Path, predictions: pd.DataFrame) -> dg.MaterializeResult:
     """Logits of every validation and test picture, averaged over its first 1, 2, 4 and 8 flips and turns.
 
     A row for each picture and number of `views`; those of one view are `predictions`. How often the first diagnosis
@@ -157,7 +165,7 @@ def view_predictions(trained_model: Any, image_arrays: Path, predictions: pd.Dat
     """
     arrays = ImageArrays.open(image_arrays)
     pictures = arrays.pixels[arrays.rows(predictions["image_id"].tolist())]
-    table = view_predictions_table(trained_model, pictures, predictions)
+    table = view_predictions_table(trained_model.load(), pictures, predictions)
     return dg.MaterializeResult(
         value=table,
         data_version=dg.DataVersion(fingerprint_table(table)),
