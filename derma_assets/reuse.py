@@ -9,12 +9,14 @@ Content decides, not times.
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from derma_assets.storage.atomic import replacing
 from derma_assets.storage.fingerprint import fingerprint_json
 from derma_assets.storage.paths import stored_partition, stored_path
 from derma_assets.storage.records import StoredRecord, damaged_files, read_record, record_path
@@ -41,19 +43,19 @@ def reusing(compute: Callable[..., Any], io_manager_keys: Mapping[str, str], loo
         look: Whether to look for what is stored; what is computed gets a record in any case.
     """
 
-    def run(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Any]:
+    def run(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[dg.MaterializeResult[Any]]:
         context = dg.AssetExecutionContext.get()
         names = [key.path[-1] for key in context.selected_asset_keys]
-        made_from = _origin(context)
-        reused = {name: _reusable(context, name, io_manager_keys[name], made_from) for name in names}
-        if look and made_from and all(reused.values()):
+        origins = _origins(context)
+        reused = {name: _reusable(context, name, io_manager_keys[name], origins[name]) for name in names}
+        if look and all(reused.values()):
             for name, record in reused.items():
                 assert record is not None
                 yield _again(context, name, record)
             return
         computed = compute(*args, **kwargs)
         for result in computed if inspect.isgenerator(computed) else [computed]:
-            yield _stamped(result, made_from)
+            yield _stamped(result, origins[result.asset_key.path[-1] if result.asset_key else names[0]])
 
     @functools.wraps(compute)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -67,33 +69,29 @@ def reusing(compute: Callable[..., Any], io_manager_keys: Mapping[str, str], loo
     return wrapped_generator if inspect.isgeneratorfunction(compute) else wrapped
 
 
-def _stamped(result: Any, made_from: str) -> Any:
+def _stamped(result: Any, made_from: str) -> dg.MaterializeResult[Any]:
     """Return the result with what its record will say, which the IO manager reads from the metadata."""
-    if not isinstance(result, dg.MaterializeResult):
-        return result
     version = result.data_version.value if result.data_version else ""
     stamp = {MADE_FROM: made_from, DATA_VERSION: version, "reused": False}
     return result._replace(metadata={**(result.metadata or {}), **stamp})
 
 
-def _origin(context: dg.AssetExecutionContext) -> str:
-    """Return the fingerprint of all that decides what a step gives; empty if something upstream has no record."""
+def _origins(context: dg.AssetExecutionContext) -> dict[str, str]:
+    """Return, for each asset of a step, the fingerprint of all that decides it; empty if one upstream has no record."""
     store = Path(context.resources.reuse.store)
     upstream = {}
     for name, key in context.assets_def.keys_by_input_name.items():
         records = [read_record(record_path(store, key.path[-1], part)) for part in _partitions(context, name)]
         if not all(records):
-            return ""
+            return dict.fromkeys((key.path[-1] for key in context.selected_asset_keys), "")
         upstream[key.path[-1]] = [record.data_version for record in records if record]
+    shared = {
+        "partition": context.partition_key if context.has_partition_key else None,
+        "config": context.op_execution_context.op_config,
+        "upstream": upstream,
+    }
     codes = context.assets_def.code_versions_by_key
-    return fingerprint_json(
-        {
-            "code": {key.path[-1]: codes.get(key) for key in context.assets_def.keys},
-            "partition": context.partition_key if context.has_partition_key else None,
-            "config": context.op_execution_context.op_config,
-            "upstream": upstream,
-        }
-    )
+    return {key.path[-1]: fingerprint_json([codes.get(key), shared]) for key in context.selected_asset_keys}
 
 
 def _partitions(context: dg.AssetExecutionContext, input_name: str) -> list[str | None]:
@@ -107,7 +105,7 @@ def _reusable(context: dg.AssetExecutionContext, name: str, key: str, made_from:
     reuse = context.resources.reuse
     store, partition = Path(reuse.store), context.partition_key if context.has_partition_key else None
     record = read_record(record_path(store, name, partition))
-    if reuse.force or record is None or record.made_from != made_from:
+    if reuse.force or record is None or not made_from or record.made_from != made_from:
         return None
     stored = stored_path(store, name, key) if partition is None else stored_partition(store, name, partition, key)
     damaged = damaged_files(stored, record)
@@ -119,7 +117,7 @@ def _reusable(context: dg.AssetExecutionContext, name: str, key: str, made_from:
     return record
 
 
-def _again(context: dg.AssetExecutionContext, name: str, record: StoredRecord) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def _again(context: dg.AssetExecutionContext, name: str, record: StoredRecord) -> dg.MaterializeResult[Any]:
     """Return what the last run said of the stored result."""
     key = dg.AssetKey(name)
     last = context.instance.get_latest_materialization_event(key)
@@ -131,3 +129,57 @@ def _again(context: dg.AssetExecutionContext, name: str, record: StoredRecord) -
         metadata={**(said.metadata if said and known else {}), "reused": True},
         data_version=dg.DataVersion(record.data_version),
     )
+
+
+def reusing_check(made_of: Sequence[str], version: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator for a costly check: one that has passed passes again while what it checked is the same.
+
+    A check that failed, or could not be run, is always run again.
+
+    Args:
+        made_of: Names of the assets that decide the verdict.
+        version: Raised by hand when the check's code changes what it may find.
+    """
+
+    def decorate(compute: Callable[..., dg.AssetCheckResult]) -> Callable[..., dg.AssetCheckResult]:
+        @functools.wraps(compute)
+        def wrapped(*args: Any, **kwargs: Any) -> dg.AssetCheckResult:
+            reuse = dg.AssetCheckExecutionContext.get().resources.reuse
+            records = [read_record(record_path(Path(reuse.store), name)) for name in made_of]
+            versions = [record.data_version for record in records if record]
+            if len(versions) < len(made_of):
+                return compute(*args, **kwargs)
+            path = record_path(Path(reuse.store), "checks", compute.__name__)
+            made_from = fingerprint_json([version, versions])
+            known = None if reuse.force else _passed(path)
+            if known is not None and known["made_from"] == made_from:
+                metadata = {name: _SHOWN[kind](value) for name, (kind, value) in known["metadata"].items()}
+                return dg.AssetCheckResult(
+                    passed=True, description=known["description"], metadata={**metadata, "reused": True}
+                )
+            result = compute(*args, **kwargs)
+            if result.passed:
+                kept = {name: _kept(value) for name, value in result.metadata.items()}
+                document = {"made_from": made_from, "description": result.description, "metadata": kept}
+                with replacing(path) as beside:
+                    beside.write_text(json.dumps(document))
+            return result
+
+        return wrapped
+
+    return decorate
+
+
+# How a check's metadata are shown again, by how they were kept.
+_SHOWN: dict[str, Callable[[Any], Any]] = {"markdown": dg.MetadataValue.md, "plain": lambda value: value}
+
+
+def _kept(value: Any) -> tuple[str, Any]:
+    return ("markdown", value.md_str) if isinstance(value, dg.MarkdownMetadataValue) else ("plain", value.value)
+
+
+def _passed(path: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None

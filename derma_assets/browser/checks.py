@@ -16,6 +16,7 @@ from derma_assets.browser.spread import spread_rows
 from derma_assets.calibration.input_guard import read_guard
 from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.errors import UserError
+from derma_assets.reuse import reusing_check
 from derma_assets.settings import settings
 from derma_assets.splits.grouped_splits import TEST
 from derma_assets.storage.stored_model import StoredModel
@@ -25,14 +26,16 @@ from derma_assets.ui_metadata import table_preview
 TEST_PICTURES = 512
 
 
+_COMPARED = ("tfjs_model", "trained_model", "input_guard", "image_arrays", "grouped_splits")
+
+
 @dg.asset_check(
     asset=tfjs_bundle_asset,
     blocking=True,
-    additional_ins={
-        name: dg.AssetIn(name)
-        for name in ("tfjs_model", "trained_model", "input_guard", "image_arrays", "grouped_splits")
-    },
+    additional_ins={name: dg.AssetIn(name) for name in _COMPARED},
+    required_resource_keys={"reuse"},
 )
+@reusing_check(made_of=("tfjs_bundle", *_COMPARED), version="1")
 def browser_parity(
     tfjs_bundle: Path,
     tfjs_model: Path,
