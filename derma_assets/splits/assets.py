@@ -5,12 +5,16 @@ import pandas as pd
 
 from derma_assets.settings import settings
 from derma_assets.splits.figures import class_shares_figure, look_alikes_figure
-from derma_assets.splits.grouped_splits import SIDES, count_by_side, split_by_lesion
+from derma_assets.splits.grouped_splits import SIDES, count_by_side, earlier_split, split_by_lesion
 from derma_assets.splits.leakage import near_duplicates_across_sides
 from derma_assets.splits.split_quality import class_shares
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_table
+from derma_assets.storage.paths import stored_path
 from derma_assets.ui_metadata import figure, note, table_preview
+
+# The settings that decide the split: with others it is dealt anew.
+DEALT_BY = ["validation_fraction", "test_fraction", "folds", "seed"]
 
 
 @stage_asset(
@@ -18,25 +22,28 @@ from derma_assets.ui_metadata import figure, note, table_preview
     kinds={"pandas"},
     io_manager_key="table",
     code_version="1",
-    reads_settings=["seed", "validation_fraction", "test_fraction", "folds"],
+    reads_settings=DEALT_BY,
 )
 def grouped_splits(raw_metadata: pd.DataFrame) -> dg.MaterializeResult:
     """Which pictures are for training, validation and test; all pictures of a lesion are on one side.
 
     Stratified by diagnosis over lesions. Validation is for early stopping, temperature and thresholds; test is only
-    ever reported on. `fold` deals all lesions into folds for cross-validation, independently of `split`. Read the
-    counts first: the rarest diagnosis on test decides how wide its intervals will be.
+    ever reported on. `fold` deals all lesions into folds for cross-validation, independently of `split`. When the data
+    grow, lesions stay where they were and only new ones are dealt. Read the counts first: the rarest diagnosis on test
+    decides how wide its intervals will be.
     """
     chosen = settings()
-    splits = split_by_lesion(
-        raw_metadata, chosen.validation_fraction, chosen.test_fraction, folds=chosen.folds, seed=chosen.seed
-    )
+    how = {name: getattr(chosen, name) for name in DEALT_BY}
+    earlier = earlier_split(stored_path(chosen.store, "grouped_splits", "table"), how)
+    splits = split_by_lesion(raw_metadata, **how, earlier=earlier)
+    splits.attrs.update(how)
     counts = count_by_side(splits)
     return dg.MaterializeResult(
         value=splits,
         metadata={
             **{f"{side}_images": int(counts[f"{side} images"].sum()) for side in SIDES},
             **{f"{side}_lesions": int(counts[f"{side} lesions"].sum()) for side in SIDES},
+            "new_lesions": splits["lesion_id"].nunique() - (0 if earlier is None else earlier["lesion_id"].nunique()),
             "counts": table_preview(counts),
             "class_shares": figure(class_shares_figure(class_shares(splits))),
             "preview": table_preview(splits),

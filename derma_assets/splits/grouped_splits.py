@@ -5,6 +5,10 @@ tested on lesions it has learnt by heart (Tschandl et al., Scientific Data 5, 18
 """
 
 import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,15 +18,23 @@ from derma_assets.errors import InputError
 
 TRAIN, VALIDATION, TEST = SIDES = ("train", "validation", "test")
 
+_NOTHING = pd.DataFrame({"lesion_id": [], "split": [], "fold": []})
+
 
 def split_by_lesion(
-    metadata: pd.DataFrame, validation_fraction: float, test_fraction: float, folds: int, seed: int
+    metadata: pd.DataFrame,
+    validation_fraction: float,
+    test_fraction: float,
+    folds: int,
+    seed: int,
+    earlier: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Give every picture a side and a fold; the pictures of one lesion always get the same.
 
     Within each diagnosis the lesions are put in an order that depends on the seed and their identifier only, not on
-    the order of the rows, and dealt out in that order. So the split survives a shuffled file, and lesions
-    added later move only the few lesions next to a boundary to another side.
+    the order of the rows, and dealt out in that order, so the split survives a shuffled file. A lesion that an earlier
+    split dealt out stays where it is, and only new ones are dealt, to the side that lacks most: a model is never
+    tested on what an earlier one has learnt.
 
     Args:
         metadata: One row per picture, columns `image_id`, `lesion_id` and `dx`.
@@ -31,6 +43,7 @@ def split_by_lesion(
         folds: Number of folds over all lesions, at least 2. A diagnosis with fewer lesions than that is
             absent from some folds.
         seed: Any integer; another one gives another split.
+        earlier: What this function returned for less data and the same other arguments.
 
     Returns:
         Columns `image_id`, `lesion_id`, `dx`, `split` ("train", "validation" or "test") and `fold` (0..folds-1),
@@ -45,20 +58,37 @@ def split_by_lesion(
             "and leave something to train on."
         )
     lesions = _lesions(metadata)
-    sides: dict[str, str] = {}
-    fold_of: dict[str, int] = {}
-    dealt = 0
+    known = (earlier if earlier is not None else _NOTHING).drop_duplicates("lesion_id")
+    sides: dict[str, str] = dict(zip(known["lesion_id"], known["split"], strict=True))
+    fold_of: dict[str, int] = dict(zip(known["lesion_id"], known["fold"], strict=True))
+    dealt = len(fold_of)
     for _, group in lesions.groupby("dx", sort=True):
         ids = group["lesion_id"].tolist()
         held_out = _held_out(len(ids), validation_fraction, test_fraction)
-        for place, lesion in enumerate(in_order(ids, f"{seed}/split")):
-            sides[lesion] = TEST if place < held_out[1] else VALIDATION if place < sum(held_out) else TRAIN
+        there = Counter(sides[lesion] for lesion in ids if lesion in sides)
+        for lesion in in_order([lesion for lesion in ids if lesion not in sides], f"{seed}/split"):
+            lacking = {TEST: held_out[1] - there[TEST], VALIDATION: held_out[0] - there[VALIDATION]}
+            sides[lesion] = next((side for side, count in lacking.items() if count > 0), TRAIN)
+            there[sides[lesion]] += 1
         # Dealing goes on where the previous diagnosis stopped, else every remainder would land in fold 0.
-        for lesion in in_order(ids, f"{seed}/fold"):
+        for lesion in in_order([lesion for lesion in ids if lesion not in fold_of], f"{seed}/fold"):
             fold_of[lesion] = dealt % folds
             dealt += 1
     table = metadata[["image_id", "lesion_id", "dx"]].reset_index(drop=True)
     return table.assign(split=table["lesion_id"].map(sides), fold=table["lesion_id"].map(fold_of).astype(np.int64))
+
+
+def earlier_split(path: Path, dealt_by: Mapping[str, Any]) -> pd.DataFrame | None:
+    """Return the split stored at `path`, or None if there is none that was dealt in the same way.
+
+    Args:
+        path: File that holds a table as `split_by_lesion` returns it.
+        dealt_by: The other arguments of `split_by_lesion`, which the table holds as its `attrs`.
+    """
+    if not path.exists():
+        return None
+    earlier = pd.read_parquet(path)
+    return earlier if earlier.attrs == dict(dealt_by) else None
 
 
 def count_by_side(splits: pd.DataFrame) -> pd.DataFrame:

@@ -54,11 +54,30 @@ def test_the_seed_decides() -> None:
     assert (split(table)["split"] != split(table, seed=7)["split"]).any()
 
 
-def test_added_lesions_leave_nearly_all_others_where_they_were() -> None:
-    before = split(metadata([40, 60, 100, 12, 90, 500, 20])).drop_duplicates("lesion_id").set_index("lesion_id")
-    after = split(metadata([44, 66, 110, 13, 99, 550, 22])).drop_duplicates("lesion_id").set_index("lesion_id")
-    moved = before["split"] != after["split"].reindex(before.index)
-    assert moved.mean() < 0.05
+def test_lesions_stay_where_they_were_when_the_data_grow() -> None:
+    small, grown = metadata([40, 60, 100, 12, 90, 500, 20]), metadata([44, 66, 180, 13, 99, 550, 22])
+    shuffled = grown.sample(frac=1, random_state=1)
+    before = split(small)
+    after = split_by_lesion(shuffled, 0.1, 0.2, folds=5, seed=42, earlier=before)
+    lesions = after.drop_duplicates("lesion_id").set_index("lesion_id")
+    kept = before.drop_duplicates("lesion_id").set_index("lesion_id")
+    pd.testing.assert_frame_equal(lesions.loc[kept.index, ["split", "fold"]], kept[["split", "fold"]])
+    # And the new ones keep the sides in proportion.
+    for _, group in lesions.groupby("dx"):
+        counts = group["split"].value_counts()
+        assert abs(counts["validation"] - 0.1 * len(group)) <= 1
+        assert abs(counts["test"] - 0.2 * len(group)) <= 1
+    assert np.ptp(lesions["fold"].value_counts()) <= 2
+
+
+def test_growing_twice_moves_nothing_either() -> None:
+    sizes = [[40, 60, 100, 12, 90, 500, 20], [41, 60, 104, 12, 93, 500, 20], [50, 61, 104, 30, 93, 900, 21]]
+    table = None
+    for counts in sizes:
+        earlier, table = table, split_by_lesion(metadata(counts), 0.1, 0.1, folds=5, seed=1, earlier=table)
+        if earlier is not None:
+            now = table.drop_duplicates("lesion_id").set_index("lesion_id")["split"]
+            assert (earlier["lesion_id"].map(now) == earlier["split"]).all()
 
 
 @pytest.mark.parametrize("fractions", [(0.1, 0.1), (0.45, 0.45), (0.01, 0.49)])

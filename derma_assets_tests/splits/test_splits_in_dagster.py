@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from derma_assets.settings import Settings
 from derma_assets.splits import assets, checks
 from derma_assets.splits.grouped_splits import split_by_lesion
 from derma_assets.storage.io_managers import io_managers
@@ -136,3 +137,21 @@ def test_too_few_lesions_fail_with_a_message_and_no_traceback(tmp_path: Path) ->
     )
     assert not result.success
     assert "every diagnosis needs at least 3 lesions" in str(result.failure_data_for_node("grouped_splits").error)
+
+
+def test_the_stored_split_is_continued_unless_it_was_dealt_in_another_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sides(lesions: list[int], seed: int) -> pd.Series:
+        chosen = Settings(dataset="sample", data_dir=tmp_path, seed=seed)
+        monkeypatch.setattr(assets, "settings", lambda: chosen)
+        stores = io_managers(chosen.store)
+        run = dg.materialize([upstream("raw_metadata", metadata(lesions)), assets.grouped_splits], resources=stores)
+        return run.output_for_node("grouped_splits").drop_duplicates("lesion_id").set_index("lesion_id")["split"]
+
+    small, grown = [40, 60, 100, 12, 90, 500, 20], [44, 66, 180, 13, 99, 550, 22]
+    first = sides(small, seed=42)
+    continued = sides(grown, seed=42)
+    assert (continued[first.index] == first).all()
+    assert len(continued) > len(first)
+    assert (sides(small, seed=7)[first.index] != first).any()
