@@ -10,21 +10,21 @@ import platform
 import shlex
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import psutil
 
 from derma_assets.dataset.source import locate_dataset
 from derma_assets.errors import InputError, UserError
 from derma_assets.machine import machine, vector_units
 from derma_assets.settings import Settings, settings
 from derma_assets.training.benchmark import (
-    FROM_FILES,
-    FROM_MEMORY,
-    OURS,
     PAPER_BATCH,
     PAPER_SIZE,
+    PAPERS_WAYS,
     SETTING,
     in_turn,
     input_rates,
@@ -66,6 +66,7 @@ class Circumstances:
         date: When.
         machine: On what.
         units: The vector and matrix units of its CPU.
+        busy: How busy the machine was with other work before the run.
         versions: Of the packages that decide the speed.
         model: What was trained, on what, in words.
     """
@@ -74,6 +75,7 @@ class Circumstances:
     date: str
     machine: str
     units: str
+    busy: str
     versions: str
     model: str
 
@@ -115,7 +117,7 @@ def measure_speed(
 
 
 def speed_table(runs: pd.DataFrame, part: str) -> str:
-    """Return the rates and ratios of `TRAINING` or `INPUT` as a Markdown table.
+    """Return the rates of `TRAINING` or `INPUT`, and how many times the paper's way ours is, as a Markdown table.
 
     Args:
         runs: The columns `COLUMNS`.
@@ -125,27 +127,17 @@ def speed_table(runs: pd.DataFrame, part: str) -> str:
     for _, setting in runs[runs["part"] == part].groupby(SETTING, sort=False):
         medians = setting.groupby("contender", sort=False)["pictures_per_s"].median()
         first = setting.iloc[0]
-        described = {"px": f"{first['size']}", "batch": f"{first['batch_size']}"}
-        if part == TRAINING:
-            described |= {
-                "last layers": f"{first['trainable_layers']}",
-                "parameters": f"{first['trained_parameters']:,}",
-            }
-        times = {
-            reference: ratios(setting, reference).set_index("contender") for reference in (FROM_FILES, FROM_MEMORY)
-        }
-        for name in medians.index:
-            if name not in (FROM_FILES, FROM_MEMORY):
-                rows.append(
-                    {
-                        **described,
-                        "": name,
-                        "pictures/s": f"{medians[name]:,.0f}",
-                        **{f"{reference}: pictures/s": f"{medians[reference]:,.0f}" for reference in times},
-                        **{f"times {reference}": _spread(found.loc[name]) for reference, found in times.items()},
-                    }
-                )
-    return _markdown(rows)
+        for name, median in medians.items():
+            row = {"px": f"{first['size']}", "batch": f"{first['batch_size']}"}
+            if part == TRAINING:
+                row["last layers"] = f"{first['trainable_layers']}"
+                row["parameters"] = f"{first['trained_parameters']:,}"
+            row |= {"way": str(name), "pictures/s": f"{median:,.0f}"}
+            times = ratios(setting, str(name)).set_index("contender")
+            for ours in (one for one in medians.index if one not in PAPERS_WAYS):
+                row[f"{ours}: times"] = _spread(times.loc[ours]) if name in PAPERS_WAYS else ""
+            rows.append(row)
+    return _markdown(rows, text=("way",))
 
 
 def _spread(row: pd.Series) -> str:
@@ -157,19 +149,20 @@ def memory_table(peaks: dict[str, Peak]) -> str:
     return _markdown(
         [
             {
-                "": _WHAT.get(stage, stage),
+                "what": _WHAT.get(stage, stage),
                 "largest process": f"{peak.largest_process / 2**30:.2f}",
                 "all processes together": f"{peak.together / 2**30:.2f}",
                 "seconds": f"{peak.seconds:,.0f}",
             }
             for stage, peak in peaks.items()
-        ]
+        ],
+        text=("what",),
     )
 
 
-def _markdown(rows: list[dict[str, str]]) -> str:
+def _markdown(rows: list[dict[str, str]], text: Sequence[str]) -> str:
     table = pd.DataFrame(rows)
-    align = ["left" if column == "" else "right" for column in table.columns]
+    align = ["left" if column in text else "right" for column in table.columns]
     return table.to_markdown(index=False, colalign=align, disable_numparse=True)
 
 
@@ -185,9 +178,9 @@ def report_markdown(runs: pd.DataFrame, memory: str, circumstances: Circumstance
     return f"""\
 # How fast and how lean training is
 
-The paper's way is Keras's `ImageDataGenerator` with the recipe `paper`'s augmentation and `model.fit`, float32: from the
-JPEG files, decoded anew in every epoch, or from pictures that all lie decoded in memory. Ours is `training/fit.py`, which
-reads memory-mapped 8-bit arrays. Aimed at: {AIMS}.
+The paper's way is Keras's `ImageDataGenerator` with the augmentation of the recipe `paper`, and `model.fit`, in
+float32: from the JPEG files, decoded anew in every epoch, or from pictures that all lie decoded in memory. Ours is
+`training/fit.py`, which reads memory-mapped 8-bit arrays. Aimed at: {AIMS}.
 
 | | |
 | --- | --- |
@@ -195,24 +188,25 @@ reads memory-mapped 8-bit arrays. Aimed at: {AIMS}.
 | Date | {circumstances.date} |
 | Machine | {circumstances.machine} |
 | Vector units | {circumstances.units} |
+| Busy before | {circumstances.busy} |
 | Versions | {circumstances.versions} |
 | Model | {circumstances.model} |
 
-Each contender was measured {repetitions} times, in turn (the paper's from files, from memory, ours, and again). Rates are
-medians; a ratio is the median of those within a turn, in brackets the lowest and the highest.
+Each way was measured {repetitions} times, in turn. Rates are medians; how many times as fast ours is, is the median of
+the ratios within a turn, in brackets the lowest and the highest.
 
 ## Training
 
 Same model, same initial weights, same layers trained, same batch, Adam, class weights. The first epoch of each
-measurement, in which TensorFlow compiles, is not counted; decoding the arrays once for ours is not either. Ours does more in
-an epoch: it averages a macro-F1, and judges a few validation pictures. The first setting is the paper's.
+measurement, in which TensorFlow compiles, is not counted, nor is decoding the arrays once for ours. Ours does more
+in an epoch: it computes a macro-F1, and judges a few validation pictures. The first setting is the paper's.
 
 {speed_table(runs, TRAINING)}
 
 ## Input alone
 
 Augmented batches, with no model behind them. `ImageDataGenerator` works on one core, as `model.fit` runs it; ours on
-all of them.
+all that are free.
 
 {speed_table(runs, INPUT)}
 
@@ -246,6 +240,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     asked = parser.parse_args(given)
     chosen = settings()
+    busy = f"{psutil.cpu_percent(interval=2):.0f} % of all cores, with other work"
     try:
         # Before anything else: what is watched gets the memory to itself.
         try:
@@ -268,6 +263,7 @@ def main(arguments: list[str] | None = None) -> int:
         date=datetime.date.today().isoformat(),
         machine=machine(),
         units=vector_units(),
+        busy=busy,
         versions=_versions(),
         model=f"MobileNet, width {chosen.alpha:g}; epochs of {asked.pictures} pictures of {chosen.dataset}",
     )
