@@ -179,7 +179,7 @@ def in_turn(contenders: dict[str, Callable[[], float]], repetitions: int, what: 
         for repetition in range(1, repetitions + 1):
             for name, measure in contenders.items():
                 rows.append({"contender": name, "repetition": repetition, "pictures_per_s": measure()})
-                shown.set_postfix_str(f"{name}: {rows[-1]['pictures_per_s']:,.0f} pictures/s")
+                shown.set_postfix_str(f"{name}: {rows[-1]['pictures_per_s']:,.0f} pictures/s", refresh=False)
                 shown.update()
     return pd.DataFrame(rows)
 

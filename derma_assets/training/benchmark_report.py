@@ -237,8 +237,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="also materialize everything, in a store of its own (hours), for its memory",
     )
     parser.add_argument("--output", type=Path, default=Path("docs"), help="folder to write to, default docs")
-    given = sys.argv[1:] if arguments is None else arguments
-    asked = parser.parse_args(given)
+    asked = parser.parse_args(arguments)
     chosen = settings()
     busy = f"{psutil.cpu_percent(interval=2):.0f} % of all cores, with other work"
     try:
@@ -257,7 +256,12 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    options = f" OPTIONS={shlex.quote(shlex.join(given))}" if given else ""
+    given = [
+        f"--{name.replace('_', '-')}" + ("" if value is True else f" {value:g}")
+        for name, value in vars(asked).items()
+        if name != "output" and value != parser.get_default(name)
+    ]
+    options = f" OPTIONS={shlex.quote(' '.join(given))}" if given else ""
     circumstances = Circumstances(
         command=f"DERMA_DATASET={shlex.quote(chosen.dataset)} make bench{options}",
         date=datetime.date.today().isoformat(),

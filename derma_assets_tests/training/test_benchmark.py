@@ -216,4 +216,6 @@ def test_it_measures_the_sample_and_says_what_is_not_stored(
     assert list(table.columns) == COLUMNS
     assert (table["pictures_per_s"] > 0).all()
     assert "1.98 (1.98 to 1.98)" in report
+    options = "--pictures 8 --repetitions 1 --epochs 1 --seconds 0.01"
+    assert f"`DERMA_DATASET=sample make bench OPTIONS='{options}'`" in report
     assert set(table["part"]) == {INPUT, TRAINING}
