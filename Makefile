@@ -14,7 +14,7 @@ export NODE_USE_SYSTEM_CA ?= 1
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo materialize external folds study app ui metrics test test-browser test-real browser screenshots bench-browser lint format lock clean
+.PHONY: help setup home demo materialize external folds study app ui metrics test test-browser test-real browser screenshots bench bench-browser lint format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -99,6 +99,9 @@ test-real: setup browser ## run the graph on a few hundred real lesions: make te
 
 screenshots: setup browser ## take the pictures in docs/app anew, from the demo's bundle
 	@DERMA_DATASET=sample $(BIN)/python -m derma_assets.browser.screenshots docs/app
+
+bench: setup ## time training beside the paper's way, and its memory (half an hour): make bench DERMA_DATASET=ham10000
+	@$(BIN)/python -m derma_assets.training.benchmark_report $(OPTIONS)
 
 bench-browser: setup browser ## time the last bundle beside other runtimes (half an hour): make bench-browser DERMA_DATASET=ham10000
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-bench.lock
