@@ -180,7 +180,8 @@ def report_markdown(runs: pd.DataFrame, memory: str, circumstances: Circumstance
 
 The paper's way is Keras's `ImageDataGenerator` with the augmentation of the recipe `paper`, and `model.fit`, in
 float32: from the JPEG files, decoded anew in every epoch, or from pictures that all lie decoded in memory. Ours is
-`training/fit.py`, which reads memory-mapped 8-bit arrays. Aimed at: {AIMS}.
+`training/fit.py`, which reads memory-mapped 8-bit arrays.
+Aimed at: {AIMS}.
 
 | | |
 | --- | --- |
