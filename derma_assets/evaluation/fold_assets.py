@@ -57,7 +57,7 @@ def fold_model(
         recipe_name=chosen.recipe,
         epochs=chosen.epochs,
         backbone=BackboneChoice(
-            weights=chosen.backbone_weights, alpha=chosen.alpha, trainable_layers=chosen.trainable_layers
+            weights=chosen.initial_weights, alpha=chosen.alpha, trainable_layers=chosen.trainable_layers
         ),
         seed=chosen.seed,
         state_folder=scratch_path(chosen.store, f"training-fold-{fold}"),

@@ -16,6 +16,7 @@ from derma_assets.training.fit import fit
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.training.mobilenet import build_classifier
 from derma_assets.training.recipe import RECIPES, Recipe
+from derma_assets.training.weights_file import ENDING, refuse_learnt_from
 
 # Raised when the code that trains changes its results, so that no state of older code is continued.
 TRAINING_VERSION = "1"
@@ -68,7 +69,7 @@ def train_classifier(
         state_folder: Folder of the state that is kept between epochs; other trainings' states in it are removed.
 
     Raises:
-        InputError: no such recipe, or weights that cannot be had.
+        InputError: no such recipe, weights that cannot be had, or weights that have learnt from what is held out now.
     """
     if recipe_name not in RECIPES:
         raise InputError(f"there is no recipe {recipe_name!r}: choose one of {', '.join(RECIPES)}")
@@ -85,6 +86,9 @@ def train_classifier(
         dropout=recipe.dropout,
         seed=seed,
     )
+    initial = Path(backbone.weights).expanduser()
+    if initial.suffix == ENDING:
+        refuse_learnt_from(initial, splits)
     state_path = _only_state(state_folder, training_identity(arrays, splits, recipe, backbone, seed))
     resumed_after = len(TrainingState.load(state_path).history)
     history = fit(
