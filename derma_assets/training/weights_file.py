@@ -49,7 +49,7 @@ def load_weights(model: Any, path: Path) -> None:
     named = _named(model)
     missing = sorted(name for name, _ in named if name not in values)
     if missing:
-        raise InputError(f"the weights {path} lack {missing[0]} and {len(missing) - 1} more: they are of another model.")
+        raise InputError(f"the weights {path} lack {missing[0]} and {len(missing) - 1} more: they are another model's.")
     for name, variable in named:
         if values[name].shape != tuple(variable.shape):
             raise InputError(
@@ -85,7 +85,7 @@ def refuse_learnt_from(path: Path, splits: pd.DataFrame) -> None:
     seen = held_out[held_out["lesion_id"].isin(learnt["lesion_id"]) | held_out["image_id"].isin(learnt["image_id"])]
     if len(seen):
         raise InputError(
-            f"{len(seen)} of {len(held_out)} validation and test pictures, for example {seen['image_id'].iloc[0]}, were "
+            f"{len(seen)} of {len(held_out)} validation and test pictures, such as {seen['image_id'].iloc[0]}, were "
             f"learnt from by the weights {path}: every figure on them would flatter. Use the split that they were "
             "trained with (the same DERMA_SEED and fractions, no folds), or start from imagenet."
         )
