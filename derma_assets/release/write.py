@@ -91,7 +91,7 @@ def _write_files(contents: Contents, folder: Path) -> None:
 def _described(chosen: Settings, contents: Contents, date: str) -> dict[str, Any]:
     bundled, history = contents.manifest, contents.tables["training_history"]
     test = contents.single[contents.single["split"] == "test"]
-    accuracy = contents.tables["overall_metrics"].set_index("metric").loc["accuracy"]
+    overall = contents.tables["overall_metrics"].set_index("metric")
     return {
         "format": FORMAT,
         "date": date,
@@ -122,7 +122,7 @@ def _described(chosen: Settings, contents: Contents, date: str) -> dict[str, Any
             "lesions": int(test["lesion_id"].nunique()),
             "bootstrap_resamples": chosen.bootstrap_resamples,
             "bootstrap_seed": chosen.seed,
-            "accuracy": {end: float(accuracy.at[end]) for end in ("value", "low", "high")},
+            "accuracy": {end: float(overall[end]["accuracy"]) for end in ("value", "low", "high")},
         },
         "versions": bundled["versions"],
     }
