@@ -4,7 +4,7 @@
 | --- | --- |
 | `release.json` | manifest: what was released, from what, and SHA-256 and size of every other file |
 | `bundle.zip` | what a clinic hosts, packed |
-| `weights.npz` | the classifier's weights, kernels in half precision, by name of layer |
+| `weights.npz` | the classifier's weights, large kernels in half precision, by name of layer |
 | `predictions.parquet` | logits of every validation and test picture, for each number of views |
 | `splits.parquet` | on which side each picture was |
 | `metrics/*.csv` | the tables of the evaluation |

@@ -66,7 +66,7 @@ def write_release(chosen: Settings, folder: Path, date: str) -> dict[str, Any]:
             largest = sorted(manifest["files"].items(), key=lambda item: -item[1]["bytes"])[:4]
             named = ", ".join(f"{path} {entry['bytes'] / 1e6:.2f} MB" for path, entry in largest)
             raise UserError(
-                f"the release would have {total / 1e6:.2f} MB, of {LIMIT_BYTES / 1e6:.0f} MB at most; largest: {named}."
+                f"the release would have {total / 1e6:.2f} MB, of {LIMIT_BYTES / 1e6:g} MB at most; largest: {named}."
             )
     return manifest
 
@@ -102,7 +102,7 @@ def _described(chosen: Settings, contents: Contents, date: str) -> dict[str, Any
             "architecture": "MobileNet",
             **contents.backbone(),
             "fingerprint": contents.weights_fingerprint,
-            "weights": "half precision; the predictions are of the full one",
+            "weights": "large kernels in half precision; the predictions are of the full one",
         },
         "training": {
             "recipe": chosen.recipe,
