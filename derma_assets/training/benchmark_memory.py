@@ -148,7 +148,7 @@ def _train(chosen: Settings, arrays: ImageArrays, splits: pd.DataFrame) -> None:
     model = build_classifier(
         arrays.size,
         alpha=chosen.alpha,
-        weights=chosen.backbone_weights,
+        weights=chosen.initial_weights,
         trainable_layers=chosen.trainable_layers,
         dropout=recipe.dropout,
         seed=chosen.seed,

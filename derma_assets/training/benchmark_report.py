@@ -104,7 +104,7 @@ def measure_speed(
         runs = in_turn(contenders, repetitions, f"input, {size} px, batches of {batch}")
         parts.append(runs.assign(part=INPUT, size=size, trainable_layers=0, batch_size=batch, trained_parameters=0))
     settings_ = training_settings(
-        chosen.image_size, chosen.trainable_layers, batch_size, chosen.alpha, chosen.backbone_weights
+        chosen.image_size, chosen.trainable_layers, batch_size, chosen.alpha, chosen.initial_weights
     )
     for setting in settings_:
         parameters = trained_parameters(setting.model())
