@@ -8,13 +8,15 @@ SELECT ?= *
 
 # Absolute, because Dagster starts processes of its own in other folders.
 export DERMA_DATA_DIR ?= $(CURDIR)/data
+# It ships with the project, wherever runs write to.
+export DERMA_RELEASE_DIR ?= $(CURDIR)/data/release
 # Trust what the machine trusts, as pip does: many clinics sit behind a proxy with a certificate of its own.
 export UV_SYSTEM_CERTS ?= true
 export NODE_USE_SYSTEM_CA ?= 1
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo materialize external folds study app ui metrics test test-browser test-real browser screenshots bench-browser lint format lock clean
+.PHONY: help setup home demo materialize external folds study app release readme ui metrics test test-browser test-real browser screenshots bench bench-browser lint format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -77,9 +79,16 @@ study: home ## train every trial behind the default recipe that has not been, th
 		--select study_table --config-json '{"loggers": {"console": {}}}'
 	@$(BIN)/python -m derma_assets.study.report
 
-app: setup ## serve the last bundle on 127.0.0.1, or to phones in the network: make app LAN=1
+app: setup ## serve the last bundle, or the release, on 127.0.0.1, or to phones in the network: make app LAN=1
 	@$(BIN)/python -m derma_assets.browser.serve $(if $(LAN),--lan) \
 		$(if $(CERTIFICATE),--certificate '$(CERTIFICATE)') $(if $(KEY),--key '$(KEY)')
+
+release: setup ## put the stored model into data/release, to be committed: make release DERMA_DATASET=ham10000
+	@$(BIN)/python -m derma_assets.release.write
+	@$(MAKE) --no-print-directory readme
+
+readme: setup ## write the release's figures into README.md and docs/ham10000.md
+	@$(BIN)/python -m derma_assets.release.readme README.md docs/ham10000.md
 
 ui: home ## open the Dagster UI on 127.0.0.1:3000, with the runs so far
 	@$(BIN)/dagster dev -m derma_assets.definitions -m derma_assets.studies -h 127.0.0.1 -p 3000
@@ -100,6 +109,9 @@ test-real: setup browser ## run the graph on a few hundred real lesions: make te
 screenshots: setup browser ## take the pictures in docs/app anew, from the demo's bundle
 	@DERMA_DATASET=sample $(BIN)/python -m derma_assets.browser.screenshots docs/app
 
+bench: setup ## time training beside the paper's way, and its memory (half an hour): make bench DERMA_DATASET=ham10000
+	@$(BIN)/python -m derma_assets.training.benchmark_report $(OPTIONS)
+
 bench-browser: setup browser ## time the last bundle beside other runtimes (half an hour): make bench-browser DERMA_DATASET=ham10000
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-bench.lock
 	@$(BIN)/python -m derma_assets.browser.peers_report $(if $(RUNS),--runs $(RUNS)) $(if $(COLD_RUNS),--cold-runs $(COLD_RUNS))
@@ -119,5 +131,5 @@ lock: setup ## resolve both lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --group pyproject.toml:bench --constraint requirements.lock --output-file requirements-bench.lock
 
-clean: ## remove what runs wrote (data/), not the environment
-	@find data -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+clean: ## remove what runs wrote (data/), not the release and not the environment
+	@find data -mindepth 1 -maxdepth 1 ! -name README.md ! -name release -exec rm -rf {} +

@@ -53,8 +53,13 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(Path("data"), description="Folder that everything a run writes goes under.")
     image_size: int = Field(128, ge=32, le=512, description="Side, in pixels, of the square picture the model sees.")
+    release_dir: Path | None = Field(
+        None, description="Folder of the release, a trained model that ships. Empty: `release` below the data folder."
+    )
     backbone_weights: str = Field(
-        "imagenet", description="`imagenet` (downloaded by Keras), `random`, or the path of a weights file."
+        "imagenet",
+        description="`imagenet` (downloaded by Keras), `random`, `release` (the backbone of the released model, which "
+        "must have the same width and split), or the path of a weights file.",
     )
     alpha: float = Field(1.0, gt=0, le=1, description="Width multiplier of MobileNet.")
     trainable_layers: int = Field(30, ge=0, le=86, description="How many of MobileNet's last layers are trained.")
@@ -147,6 +152,16 @@ class Settings(BaseSettings):
     def store(self) -> Path:
         """Folder of the stored assets of this data set: the data sets never overwrite each other."""
         return self.root / "store" / self.dataset
+
+    @property
+    def release(self) -> Path:
+        """Folder of the release; nothing needs to be there."""
+        return self.release_dir.expanduser().resolve() if self.release_dir else self.root / "release"
+
+    @property
+    def initial_weights(self) -> str:
+        """`backbone_weights`, with the path of its file in place of `release`."""
+        return str(self.release / "weights.npz") if self.backbone_weights == "release" else self.backbone_weights
 
     @property
     def is_synthetic(self) -> bool:

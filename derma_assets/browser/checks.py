@@ -11,6 +11,7 @@ from derma_assets.browser.chromium import ADVICE, BrowserUnavailable, find_brows
 from derma_assets.browser.conversion import VARIANTS
 from derma_assets.browser.download_size import LIMIT_BYTES, first_visit
 from derma_assets.browser.parity import measure_parity
+from derma_assets.browser.parity_record import record_parity
 from derma_assets.browser.quantisation import reference_of
 from derma_assets.browser.spread import spread_rows
 from derma_assets.calibration.input_guard import read_guard
@@ -63,6 +64,7 @@ def browser_parity(
         reference = reference_of(trained_model.load(), read_guard(input_guard).familiarity, pixels)
         parity = measure_parity(browser, tfjs_bundle, tfjs_model, pixels, reference)
     except BrowserUnavailable as error:
+        record_parity(tfjs_bundle, "not run", str(error))
         return dg.AssetCheckResult(
             passed=False,
             severity=dg.AssetCheckSeverity.WARN,
@@ -70,11 +72,14 @@ def browser_parity(
             metadata={"parity": f"not run: {error}"},
         )
     except UserError as error:
+        record_parity(tfjs_bundle, "failed", str(error))
         return dg.AssetCheckResult(passed=False, description=str(error))
     compared = parity.outputs[parity.outputs["state"] == "compared"].to_dict("records")
+    found = "; ".join(parity.problems) or f"agrees with Keras on {len(pixels)} test pictures"
+    record_parity(tfjs_bundle, "failed" if parity.problems else "passed", found)
     return dg.AssetCheckResult(
         passed=not parity.problems,
-        description="; ".join(parity.problems) or f"agrees with Keras on {len(pixels)} test pictures",
+        description=found,
         metadata={
             "browser": parity.browser,
             "test_pictures": len(pixels),

@@ -5,7 +5,6 @@ Writes `latency.md` and `latency.csv`.
 
 import argparse
 import datetime
-import platform
 import shlex
 import sys
 from collections.abc import Sequence
@@ -14,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import psutil
 
 from derma_assets.browser.bundle import read_manifest
 from derma_assets.browser.chromium import ADVICE, BrowserUnavailable, find_browser
@@ -27,6 +25,7 @@ from derma_assets.browser.spread import spread_rows
 from derma_assets.calibration.input_guard import read_guard
 from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.errors import InputError, UserError
+from derma_assets.machine import machine
 from derma_assets.settings import Settings, settings
 from derma_assets.storage.paths import how_to_store, stored_path
 from derma_assets.tensorflow_runtime import import_keras
@@ -51,18 +50,6 @@ class Circumstances:
     date: str
     machine: str
     model: str
-
-
-def machine() -> str:
-    """Return this computer in words: processor, how many, memory, operating system."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    processor = next(iter(names), platform.processor() or platform.machine())
-    gigabytes = psutil.virtual_memory().total / 2**30
-    return f"{psutil.cpu_count()} x {processor}, {gigabytes:.0f} GB, {platform.system()}"
 
 
 def latency_markdown(latency: Latency, peers: pd.DataFrame, circumstances: Circumstances) -> str:

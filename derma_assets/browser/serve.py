@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,8 +19,10 @@ from derma_assets.browser.bundle import MANIFEST
 from derma_assets.browser.lan import lan_addresses, qr_code
 from derma_assets.browser.static_files import StaticFiles, accepts_gzip
 from derma_assets.errors import UserError
+from derma_assets.release.layout import is_release
+from derma_assets.release.unpacked import said_of, unpacked_bundle
 from derma_assets.settings import DATASET_DEFAULTS, settings
-from derma_assets.storage.paths import released_bundle_path, stored_path
+from derma_assets.storage.paths import stored_path, unpacked_release_path
 
 HOST = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"
@@ -129,49 +132,78 @@ def serving(folder: Path, tls: ssl.SSLContext | None = None) -> Iterator[str]:
         thread.join()
 
 
-def newest_bundle() -> Path:
-    """Return the bundle that was made last, of whatever data set; the released one where no run has made any.
+@dataclass(frozen=True)
+class Found:
+    """A bundle to serve.
+
+    Attributes:
+        folder: Where it is.
+        what: Which model it has, in words.
+    """
+
+    folder: Path
+    what: str
+
+
+def newest_bundle() -> Found:
+    """Return the bundle that a run made last, or the released one where no run has made any.
+
+    Of the runs' bundles only that of the chosen data set counts if one was chosen (`DERMA_DATASET`), otherwise any.
+
+    Raises:
+        UserError: there is none, or the release is damaged.
+    """
+    chosen = settings()
+    names = [chosen.dataset] if "dataset" in chosen.model_fields_set else list(DATASET_DEFAULTS)
+    stores = [chosen.model_copy(update={"dataset": name}).store for name in names]
+    made = [stored_path(store, "tfjs_bundle", "folder") for store in stores]
+    found = [bundle for bundle in made if (bundle / MANIFEST).is_file()]
+    if found:
+        return made_by_a_run(max(found, key=_made_at))
+    if is_release(chosen.release):
+        what = f"{said_of(chosen.release)}\n`make demo` trains a model of the embedded sample instead."
+        return Found(unpacked_bundle(chosen.release, unpacked_release_path(chosen.root)), what)
+    raise UserError(
+        f"there is no bundle below {chosen.root} and no release in {chosen.release}: run `make demo` first, or "
+        "materialize tfjs_bundle."
+    )
+
+
+def made_by_a_run(bundle: Path) -> Found:
+    """Return the bundle in a folder, said to be from then.
 
     Raises:
         UserError: there is none.
     """
-    stores = [settings().model_copy(update={"dataset": name}).store for name in DATASET_DEFAULTS]
-    made = [stored_path(store, "tfjs_bundle", "folder") for store in stores]
-    found = [bundle for bundle in made if (bundle / MANIFEST).is_file()]
-    if found:
-        return max(found, key=_made_at)
-    released = released_bundle_path(settings().root)
-    if not (released / MANIFEST).is_file():
-        raise UserError(
-            f"there is no bundle below {settings().root}: run `make demo` first, or materialize tfjs_bundle."
-        )
-    return released
+    if not (bundle / MANIFEST).is_file():
+        raise UserError(f"there is no bundle at {bundle}: run `make demo` first, or materialize tfjs_bundle.")
+    made = datetime.fromtimestamp(_made_at(bundle)).strftime("%Y-%m-%d %H:%M")
+    return Found(bundle, f"{bundle}, made {made}.")
 
 
-def serve(bundle: Path, port: int, lan: bool = False, certificate: Path | None = None, key: Path | None = None) -> None:
+def serve(
+    bundle: Found, port: int, lan: bool = False, certificate: Path | None = None, key: Path | None = None
+) -> None:
     """Serve a bundle until interrupted, and say how to open it.
 
     Args:
-        bundle: Its folder.
+        bundle: Which.
         port: To listen on; 0: any free one.
         lan: Whether other devices in the network may open it; otherwise only this computer.
         certificate: PEM file of a certificate for https.
         key: PEM file of its key, unless the certificate's file has it too.
 
     Raises:
-        UserError: there is no bundle, the certificate cannot be used, or the port is taken.
+        UserError: the certificate cannot be used, or the port is taken.
     """
-    if not (bundle / MANIFEST).is_file():
-        raise UserError(f"there is no bundle at {bundle}: run `make demo` first, or materialize tfjs_bundle.")
     host = EVERYWHERE if lan else HOST
     tls = tls_context(certificate, key) if certificate else None
     try:
-        server = _Server(bundle, host, port, tls)
+        server = _Server(bundle.folder, host, port, tls)
     except OSError as error:
         raise UserError(f"cannot listen on {host}:{port} ({error.strerror}): choose another with --port.") from error
     with server:
-        made = datetime.fromtimestamp(_made_at(bundle)).strftime("%Y-%m-%d %H:%M")
-        print(f"Serving {bundle}, made {made}.", flush=True)
+        print(f"Serving {bundle.what}", flush=True)
         print(instructions(server.server_port, lan, secure=tls is not None), flush=True)
         with suppress(KeyboardInterrupt):
             server.serve_forever()
@@ -213,13 +245,16 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m derma_assets.browser.serve", description=__doc__)
     parser.add_argument("--port", type=int, default=PORT, help=f"port to listen on, default {PORT}; 0: any free one")
-    parser.add_argument("--bundle", type=Path, default=None, help="folder to serve, default: the bundle made last")
+    parser.add_argument(
+        "--bundle", type=Path, default=None, help="folder to serve, default: that of the last run, or the release"
+    )
     parser.add_argument("--lan", action="store_true", help="let other devices in this computer's network open it")
     parser.add_argument("--certificate", type=Path, default=None, help="PEM file of a certificate, to serve https")
     parser.add_argument("--key", type=Path, default=None, help="PEM file of its key, if it is in a file of its own")
     chosen = parser.parse_args(arguments)
     try:
-        serve(chosen.bundle or newest_bundle(), chosen.port, chosen.lan, chosen.certificate, chosen.key)
+        bundle = made_by_a_run(chosen.bundle) if chosen.bundle else newest_bundle()
+        serve(bundle, chosen.port, chosen.lan, chosen.certificate, chosen.key)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -59,7 +59,7 @@ def fold_model(
         fold_splits(grouped_splits, fold, chosen.validation_fraction, chosen.seed),
         recipe=named_recipe(chosen.recipe, chosen.epochs),
         backbone=BackboneChoice(
-            weights=chosen.backbone_weights, alpha=chosen.alpha, trainable_layers=chosen.trainable_layers
+            weights=chosen.initial_weights, alpha=chosen.alpha, trainable_layers=chosen.trainable_layers
         ),
         seed=chosen.seed,
         state_folder=scratch_path(chosen.store, f"training-fold-{fold}"),

@@ -25,9 +25,9 @@ def stored_partition(store: Path, asset: str, partition: str, io_manager_key: st
     return store / asset / f"{partition}{EXTENSIONS[io_manager_key]}"
 
 
-def released_bundle_path(root: Path) -> Path:
-    """Return where the bundle that was released is kept, below the folder of everything a run writes."""
-    return root / "release" / "bundle"
+def unpacked_release_path(root: Path) -> Path:
+    """Return where the released bundle is unpacked to be served, below the folder of everything a run writes."""
+    return root / "build" / "released_bundle"
 
 
 def scratch_path(store: Path, purpose: str) -> Path:

@@ -50,7 +50,7 @@ def trial_figures(
         grouped_splits,
         recipe=recipe,
         backbone=BackboneChoice(
-            weights=chosen.backbone_weights, alpha=chosen.alpha, trainable_layers=trial.trainable_layers
+            weights=chosen.initial_weights, alpha=chosen.alpha, trainable_layers=trial.trainable_layers
         ),
         seed=chosen.seed,
         state_folder=scratch_path(chosen.store, f"training-trial-{trial.name}"),

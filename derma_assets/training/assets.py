@@ -86,7 +86,7 @@ def trained_classifier(
         grouped_splits,
         recipe=named_recipe(config.recipe or chosen.recipe, config.epochs or chosen.epochs),
         backbone=BackboneChoice(
-            weights=chosen.backbone_weights,
+            weights=chosen.initial_weights,
             alpha=chosen.alpha,
             trainable_layers=chosen.trainable_layers if config.trainable_layers is None else config.trainable_layers,
         ),

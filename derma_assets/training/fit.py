@@ -14,7 +14,7 @@ from derma_assets.progress import bar
 from derma_assets.tensorflow_runtime import import_keras, import_tensorflow
 from derma_assets.training.checkpoint import TrainingState
 from derma_assets.training.class_weights import class_weights
-from derma_assets.training.fast_layers import fast_twin
+from derma_assets.training.fast_layers import bring_back, fast_twin
 from derma_assets.training.hardware import Precision, training_strategy
 from derma_assets.training.input_pipeline import prediction_batches, training_batches
 from derma_assets.training.recipe import Recipe
@@ -83,9 +83,9 @@ def fit(
         _restore(learner, state)
         learner.optimizer.finalize_variable_values(learner.trainable_variables)
         _estimate_batch_norms(learner, pixels, rows, labels, recipe, seed)
-        model.set_weights(learner.get_weights())
     else:
-        model.set_weights(state.best if recipe.keep == "best" else state.weights)
+        learner.set_weights(state.best if recipe.keep == "best" else state.weights)
+    bring_back(learner, model)
     return kept_epoch_marked(pd.DataFrame(state.history), recipe)
 
 

@@ -1,5 +1,6 @@
 """Batches for training and prediction, read from the memory-mapped pictures as they are needed."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,9 @@ from derma_assets.diagnoses import CODES
 from derma_assets.tensorflow_runtime import import_tensorflow
 from derma_assets.training.augmentation import augment, mixed
 from derma_assets.training.recipe import Recipe
+
+# Batches that are made at once: more than cores would only wait, more than eight only fill the memory.
+_SIDE_BY_SIDE = max(2, min(os.cpu_count() or 1, 8))
 
 
 def _reader(pixels: np.ndarray) -> Callable[[Any], Any]:
@@ -65,7 +69,7 @@ def training_batches(
     return (
         tf.data.Dataset.range(first_epoch, recipe.epochs)
         .flat_map(one_epoch)
-        .map(load, num_parallel_calls=2, deterministic=True)
+        .map(load, num_parallel_calls=_SIDE_BY_SIDE, deterministic=True)
         .prefetch(4)
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 from derma_assets.diagnoses import CODES
 from derma_assets.errors import InputError
 from derma_assets.tensorflow_runtime import import_keras
+from derma_assets.training import weights_file
 
 
 def build_classifier(size: int, *, alpha: float, weights: str, trainable_layers: int, dropout: float, seed: int) -> Any:
@@ -15,7 +16,8 @@ def build_classifier(size: int, *, alpha: float, weights: str, trainable_layers:
     Args:
         size: Side of the input picture in pixels.
         alpha: Width multiplier.
-        weights: `imagenet` (downloaded by Keras), `random`, or the path of a `.weights.h5` file without top.
+        weights: `imagenet` (downloaded by Keras), `random`, the path of a `.weights.h5` file without top, or that of a
+            release's `weights.npz`, of which the head is left out: it starts anew.
         trainable_layers: How many of MobileNet's last layers are trainable; the head always is.
         dropout: Share of features dropped before the last layer.
         seed: Seed of the initial weights and of dropout.
@@ -45,6 +47,15 @@ def _load_backbone_weights(backbone: Any, size: int, alpha: float, weights: str)
     """Fill the backbone's weights in place; `random` leaves its initial ones."""
     keras = import_keras()
     if weights == "random":
+        return
+    if Path(weights).suffix == weights_file.ENDING:
+        path = Path(weights).expanduser()
+        if not path.is_file():
+            raise InputError(
+                f"there is no release to start from: {path} is not there. Make one (`make release`), take data/release "
+                "from the project's repository, or set DERMA_BACKBONE_WEIGHTS to `imagenet`, `random` or a file."
+            )
+        weights_file.load_weights(backbone, path)
         return
     donor = keras.applications.MobileNet(include_top=False, alpha=alpha, weights=None, input_shape=(size, size, 3))
     try:

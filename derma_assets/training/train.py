@@ -16,6 +16,7 @@ from derma_assets.training.hardware import Precision
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.training.mobilenet import build_classifier
 from derma_assets.training.recipe import Recipe
+from derma_assets.training.weights_file import ENDING, refuse_learnt_from
 
 # Raised when the code that trains changes its results, so that no state of older code is continued.
 TRAINING_VERSION = "2"
@@ -69,7 +70,7 @@ def train_classifier(
         precision: How the layers are computed while training, see `hardware.native_precision`.
 
     Raises:
-        InputError: weights that cannot be had.
+        InputError: weights that cannot be had, or that have learnt from what is held out now.
     """
     train = labelled_pictures(arrays, splits[splits["split"] == TRAIN])
     validation = labelled_pictures(arrays, splits[splits["split"] == VALIDATION])
@@ -81,6 +82,9 @@ def train_classifier(
         dropout=recipe.dropout,
         seed=seed,
     )
+    initial = Path(backbone.weights).expanduser()
+    if initial.suffix == ENDING:
+        refuse_learnt_from(initial, splits)
     state_path = _only_state(state_folder, training_identity(arrays, splits, recipe, backbone, seed, precision))
     resumed_after = len(TrainingState.load(state_path).history)
     history = fit(

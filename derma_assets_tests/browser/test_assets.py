@@ -11,6 +11,7 @@ import pytest
 from derma_assets.browser import assets, checks
 from derma_assets.browser.bundle import changed_files, read_manifest
 from derma_assets.browser.download_size import FirstVisit
+from derma_assets.browser.parity_record import parity_of
 from derma_assets.calibration.familiarity import LAYER, fit_familiarity
 from derma_assets.calibration.input_guard import InputGuard, Measure, write_guard
 from derma_assets.dataset.image_arrays import build_image_arrays
@@ -86,6 +87,7 @@ def test_the_stage_runs(
     assert evaluations["browser_parity"].metadata["test_pictures"].value == 7
     assert evaluations["download_size"].passed
     bundle = stored_path(tmp_path / "store", "tfjs_bundle", "folder")
+    assert parity_of(bundle) == ("passed", "agrees with Keras on 7 test pictures")
     manifest = read_manifest(bundle)
     assert changed_files(bundle) == []
     assert manifest["model"]["variant"] == settings().bundle_variant == "uint8"
@@ -108,6 +110,7 @@ def test_the_stage_runs(
     assert evaluation.severity == dg.AssetCheckSeverity.WARN
     assert "playwright install" in str(evaluation.description)
     assert str(evaluation.metadata["parity"].value).startswith("not run")
+    assert parity_of(bundle)[0] == "not run"
 
 
 @pytest.mark.parametrize(

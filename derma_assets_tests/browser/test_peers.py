@@ -9,7 +9,7 @@ import pytest
 from derma_assets.browser.latency import COLD, MEASURED, WARM, Latency, empty_table, statistics
 from derma_assets.browser.peers import OURS, contenders
 from derma_assets.browser.peers_models import logits_model, write_tflite
-from derma_assets.browser.peers_report import Circumstances, latency_csv, latency_markdown, machine, main
+from derma_assets.browser.peers_report import Circumstances, latency_csv, latency_markdown, main
 from derma_assets.settings import Settings
 from derma_assets.tensorflow_runtime import import_tensorflow
 from derma_assets_tests.browser.conftest import SIZE, Deployed
@@ -96,11 +96,6 @@ def test_the_csv_has_both_tables() -> None:
     assert list(table["runtime"]) == [OURS, OURS, OURS, "Other 1"]
     assert table["median_ms"].tolist()[::2] == [25.0, 1051.0]
     assert set(empty_table().columns) <= set(table.columns)
-
-
-def test_the_machine_is_described() -> None:
-    assert " x " in machine()
-    assert "GB" in machine()
 
 
 def test_without_a_bundle_it_says_what_to_do(

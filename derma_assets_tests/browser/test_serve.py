@@ -9,6 +9,7 @@ import ssl
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,7 +17,7 @@ import trustme
 
 from derma_assets.browser import lan
 from derma_assets.browser import serve as serving_module
-from derma_assets.browser.serve import instructions, main, newest_bundle, serve, serving
+from derma_assets.browser.serve import instructions, made_by_a_run, main, newest_bundle, serve, serving
 from derma_assets.browser.static_files import accepts_gzip, stated_policy
 from derma_assets.errors import UserError
 from derma_assets.settings import Settings
@@ -220,7 +221,7 @@ def test_a_taken_port_is_named(folder: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=str(port)):
-            serve(folder, port)
+            serve(made_by_a_run(folder), port)
 
 
 def test_the_address_stops_answering_afterwards(folder: Path) -> None:
@@ -239,8 +240,15 @@ def test_the_address_stops_answering_afterwards(folder: Path) -> None:
 @pytest.fixture
 def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "data"
-    monkeypatch.setattr(serving_module, "settings", lambda: Settings(data_dir=root))
+    choose(monkeypatch, data_dir=root)
     return root
+
+
+def choose(monkeypatch: pytest.MonkeyPatch, **chosen: Any) -> None:
+    """Have no settings but these; the release is in the data folder."""
+    for name in [name for name in os.environ if name.startswith("DERMA_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(serving_module, "settings", lambda: Settings(**chosen))
 
 
 def made(bundle: Path, at: int) -> Path:
@@ -253,15 +261,17 @@ def made(bundle: Path, at: int) -> Path:
 def test_the_bundle_made_last_is_served_whatever_its_data_set(stores: Path) -> None:
     made(stores / "store/sample/tfjs_bundle", at=1000)
     newest = made(stores / "store/ham10000/tfjs_bundle", at=2000)
-    made(stores / "release/bundle", at=3000)
 
-    assert newest_bundle() == newest
+    assert newest_bundle().folder == newest
+    assert str(newest) in newest_bundle().what
 
 
-def test_a_released_bundle_is_served_where_no_run_has_made_one(stores: Path) -> None:
-    released = made(stores / "release/bundle", at=1000)
+def test_of_a_chosen_data_set_only_its_own_bundle_is_served(stores: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_sample = made(stores / "store/sample/tfjs_bundle", at=1000)
+    made(stores / "store/ham10000/tfjs_bundle", at=2000)
+    choose(monkeypatch, data_dir=stores, dataset="sample")
 
-    assert newest_bundle() == released
+    assert newest_bundle().folder == of_sample
 
 
 def test_without_any_bundle_it_says_where_it_looked(stores: Path, capsys: pytest.CaptureFixture[str]) -> None:

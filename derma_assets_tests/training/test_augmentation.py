@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from derma_assets.tensorflow_runtime import import_tensorflow
-from derma_assets.training.augmentation import augment, mixed
+from derma_assets.training import input_pipeline
+from derma_assets.training.augmentation import _recolour, _transforms, augment, mixed
 from derma_assets.training.input_pipeline import prediction_batches, training_batches
 from derma_assets.training.recipe import DEFAULT, Augmentation
 
@@ -107,3 +108,40 @@ def test_prediction_batches_keep_the_order() -> None:
     rows = np.array([7, 2, 2, 9])
     got = tf.concat(list(prediction_batches(_pictures(10), rows, batch_size=3)), axis=0).numpy()
     np.testing.assert_array_equal(got, _pictures(10)[rows].astype(np.float32))
+
+
+def test_pictures_are_moved_as_tensorflow_moves_them_reflected_beyond_the_edge() -> None:
+    tf = import_tensorflow()
+    far = Augmentation(shift=0.5, zoom_in=0.5, zoom_out=0.9)
+    pictures, seed = _pictures(32, 40), np.array([5, 6])
+    transforms = _transforms(32, 40, tf.random.split(seed, 3)[0], far)
+    expected = tf.raw_ops.ImageProjectiveTransformV3(
+        images=pictures.astype(np.float32),
+        transforms=tf.pad(tf.reshape(transforms, [32, 6]), [[0, 0], [0, 2]]),
+        output_shape=[40, 40],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="REFLECT",
+    )
+    np.testing.assert_allclose(augment(pictures, seed, far), expected, atol=0.05)
+
+
+def test_colours_are_changed_about_the_pictures_mean_and_stay_in_range() -> None:
+    picture = np.zeros((2, 2, 3), np.float32)
+    picture[0] = [100, 200, 50]
+    picture[1] = [0, 100, 150]
+    _recolour(picture, np.array([1.1, 1, 0.9], np.float32), np.float32(1.2), np.float32(20))
+    # Means 50, 150, 100: 50 + 1.2 * 50 = 110, times 1.1, plus 20, and so on.
+    np.testing.assert_allclose(picture[0, 0], [141, 230, 56], atol=1e-3)
+    np.testing.assert_allclose(picture[1, 1], [9, 110, 164], atol=1e-3)
+    bright = np.full((2, 2, 3), 250, np.float32)
+    _recolour(bright, np.ones(3, np.float32), np.float32(1), np.float32(20))
+    assert (bright == 255).all()
+
+
+def test_batches_hold_the_same_numbers_however_many_are_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    several = _epochs(0)
+    monkeypatch.setattr(input_pipeline, "_SIDE_BY_SIDE", 1)
+    for batch, alone in zip(several, _epochs(0), strict=True):
+        for one, other in zip(batch, alone, strict=True):
+            np.testing.assert_array_equal(one, other)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from derma_assets.tensorflow_runtime import import_tensorflow
-from derma_assets.training.fast_layers import fast_twin, pointwise_convolution
+from derma_assets.training.fast_layers import bring_back, fast_twin, pointwise_convolution
 from derma_assets.training.hardware import Precision
 from derma_assets.training.mobilenet import build_classifier
 
@@ -52,14 +52,21 @@ def test_the_twin_follows_the_statistics_of_what_it_sees() -> None:
             np.testing.assert_allclose(one.moving_variance, other.moving_variance, rtol=0.15, atol=1e-4)
 
 
-def test_frozen_layers_keep_their_statistics() -> None:
-    twin = fast_twin(_model(30), 0.5, "float32")
-    before = [np.asarray(variable) for layer in twin.layers if not layer.trainable for variable in layer.variables]
+def test_what_was_learned_is_brought_back_and_the_frozen_layers_are_as_they_were() -> None:
+    model = _model(30)
+    for layer in model.layers:
+        if hasattr(layer, "moving_mean"):  # as after a training: no two channels alike
+            draw = np.random.default_rng(len(layer.name))
+            layer.set_weights([draw.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
+    before = {layer.name: layer.get_weights() for layer in model.layers}
+    twin = fast_twin(model, 0.5, "float32")
+    np.testing.assert_allclose(model(PICTURES), twin(PICTURES), rtol=1e-4, atol=1e-5)
     twin(PICTURES, training=True)
-    after = [np.asarray(variable) for layer in twin.layers if not layer.trainable for variable in layer.variables]
-    assert before
-    for one, other in zip(before, after, strict=True):
-        np.testing.assert_array_equal(one, other)
+    bring_back(twin, model)
+    for layer in model.layers:
+        same = all(np.array_equal(*pair) for pair in zip(before[layer.name], layer.get_weights(), strict=True))
+        assert same == (not (layer.trainable and hasattr(layer, "moving_mean")))
+    np.testing.assert_allclose(model(PICTURES), twin(PICTURES), rtol=1e-4, atol=1e-5)
 
 
 def test_a_product_in_bfloat16_is_close_forwards_and_backwards() -> None:
@@ -87,4 +94,4 @@ def test_lower_precision_keeps_weights_and_logits_in_float32(precision: Precisio
     convolution = twin.get_layer("conv_pw_1")
     assert convolution.compute_dtype == (precision.removeprefix("mixed_") if "mixed" in precision else "float32")
     assert np.isfinite(np.concatenate([one.ravel() for one in _gradients(twin, True)])).all()
-    model.set_weights(twin.get_weights())
+    bring_back(twin, model)

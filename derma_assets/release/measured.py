@@ -1,0 +1,109 @@
+"""What the documentation says was measured, as text made from a release: the same release, the same text."""
+
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from derma_assets.evaluation.markdown import numbers
+from derma_assets.evaluation.report import LABELS, overall_markdown, per_class_markdown, views_markdown
+
+WIDTH = 120
+_COUNTS = {2: "two", 4: "four", 8: "eight"}
+# Of the overall metrics and, where they have it, of the averaged views: the rows of the short table.
+_SHORT = (
+    "accuracy",
+    "balanced_accuracy",
+    "top_3_accuracy",
+    "macro_f1",
+    "ece_after",
+    "melanoma_roc_auc",
+    "melanoma_sensitivity_at_95_specificity_on_test_roc",
+    "melanoma_sensitivity",
+    "melanoma_specificity",
+    "referral_sensitivity",
+    "referral_specificity",
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a release measured on test.
+
+    Attributes:
+        release: Its manifest.
+        tables: `overall_metrics`, `per_class_metrics` and `view_metrics`.
+        views: How many views the app averages at most.
+    """
+
+    release: Mapping[str, Any]
+    tables: Mapping[str, pd.DataFrame]
+    views: int
+
+
+def blocks(measured: Measured) -> dict[str, str]:
+    """Return the text of each block that a document may hold, by its name.
+
+    `measured` is the paragraph and short table of README.md; the others are the whole tables of these names.
+    """
+    tables = measured.tables
+    tested_on = _tested_on(tables["per_class_metrics"])
+    return {
+        "measured": f"{_paragraph(measured)}\n\n{_short_table(measured)}",
+        "overall_metrics": f"{tested_on}\n\n{overall_markdown(tables['overall_metrics'])}",
+        "per_class_metrics": per_class_markdown(tables["per_class_metrics"]),
+        "view_metrics": views_markdown(tables["view_metrics"]),
+    }
+
+
+def _paragraph(measured: Measured) -> str:
+    release = measured.release
+    pictures, lesions = _support(measured.tables["per_class_metrics"])
+    text = (
+        f"{pictures:,} test pictures of {lesions:,} lesions, none of them in training or validation, "
+        f"{release['model']['image_size']} px, recipe `{release['training']['recipe']}`; in brackets 95 % intervals by "
+        f"{release['test']['bootstrap_resamples']:,} resamples of lesions."
+    )
+    if measured.views > 1:
+        gain = _cell(_of_views(measured), "accuracy_gain")
+        text += (
+            " One view is what the slowest phone gets; where there is time, the app averages "
+            f"{_COUNTS.get(measured.views, measured.views)} flips and turns, which changes accuracy by {gain}."
+        )
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _short_table(measured: Measured) -> str:
+    overall = measured.tables["overall_metrics"].set_index("metric")
+    heads = ["on test", "one view"]
+    if measured.views > 1:
+        heads.append(f"mean of {_COUNTS.get(measured.views, measured.views)} views")
+    rows = [heads, ["---"] * len(heads)]
+    for metric in _SHORT:
+        cells = [LABELS[metric], _cell(overall, metric)]
+        if measured.views > 1:
+            cells.append(_cell(_of_views(measured), metric))
+        rows.append(cells)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def _of_views(measured: Measured) -> pd.DataFrame:
+    views = measured.tables["view_metrics"]
+    return views[views["count"] == measured.views].set_index("metric")
+
+
+def _cell(table: pd.DataFrame, metric: str) -> str:
+    rows = table[table.index == metric]
+    return " ".join(numbers(rows.iloc[0])) if len(rows) else ""
+
+
+def _support(per_class: pd.DataFrame) -> tuple[int, int]:
+    of_class = per_class.drop_duplicates("dx")
+    return int(of_class["images"].sum()), int(of_class["lesions"].sum())
+
+
+def _tested_on(per_class: pd.DataFrame) -> str:
+    pictures, lesions = _support(per_class)
+    return f"{pictures} pictures of {lesions} lesions. In brackets 95 % intervals, by resampling lesions."

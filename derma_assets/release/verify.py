@@ -1,0 +1,87 @@
+"""Whether a release holds what it says, and the documentation what the release says: everything computed anew."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from derma_assets.errors import UserError
+from derma_assets.release.layout import PREDICTIONS, changed_files, read_document, read_release, read_table
+from derma_assets.release.measured import Measured, blocks
+from derma_assets.release.recompute import (
+    Calibration,
+    document_differences,
+    recalibrated,
+    recomputed,
+    table_differences,
+)
+
+_BLOCK = re.compile(r"(<!-- BEGIN (\w+), written by `make readme` -->\n).*?(<!-- END \2 -->)", re.DOTALL)
+
+
+def calibration_of(folder: Path) -> Calibration:
+    """Return the temperatures and thresholds of a release."""
+    names = ("calibrated_temperature", "operating_points", "view_calibration")
+    return Calibration(*(read_document(folder, name) for name in names))
+
+
+def remeasured(folder: Path) -> Measured:
+    """Return what a release measured, computed from its logits alone."""
+    release, calibration = read_release(folder), calibration_of(folder)
+    test = release["test"]
+    tables = recomputed(
+        pd.read_parquet(folder / PREDICTIONS), calibration, test["bootstrap_resamples"], test["bootstrap_seed"]
+    )
+    return Measured(release, tables, max(view["count"] for view in calibration.views["views"]))
+
+
+def differences(folder: Path, documents: Iterable[Path]) -> list[str]:
+    """Return where a release or the documents differ from what the released logits give, a line each.
+
+    Args:
+        folder: The release.
+        documents: Markdown files with blocks written by `with_blocks`.
+
+    Raises:
+        UserError: there is no release.
+    """
+    found = [f"{path} is not as release.json says" for path in changed_files(folder)]
+    if found:
+        return found
+    calibration, measured = calibration_of(folder), remeasured(folder)
+    again = recalibrated(pd.read_parquet(folder / PREDICTIONS), calibration.points).documents()
+    for name, document in calibration.documents().items():
+        found += document_differences(name, document, again[name])
+    for name, table in measured.tables.items():
+        found += table_differences(name, read_table(folder, name), table)
+    for path in documents:
+        stated = path.read_text()
+        found += _changed_lines(path.name, stated, with_blocks(stated, measured))
+    return found
+
+
+def with_blocks(document: str, measured: Measured) -> str:
+    """Return a document with every block between its two comments written anew.
+
+    Raises:
+        UserError: the document has no block, or one that nothing is known about.
+    """
+    texts = blocks(measured)
+    if not _BLOCK.search(document):
+        raise UserError("the document has no block to write: <!-- BEGIN name, written by `make readme` --> is missing.")
+
+    def written(block: re.Match[str]) -> str:
+        begin, name, end = block.groups()
+        if name not in texts:
+            raise UserError(f"there is no block {name!r}: choose one of {', '.join(texts)}.")
+        return f"{begin}\n{texts[name]}\n\n{end}"
+
+    return _BLOCK.sub(written, document)
+
+
+def _changed_lines(name: str, stated: str, anew: str) -> list[str]:
+    compared = difflib.ndiff(stated.splitlines(), anew.splitlines())
+    what = {"- ": "says", "+ ": "should say"}
+    return [f"{name} {what[line[:2]]}: {line[2:]}" for line in compared if line[:2] in what]
