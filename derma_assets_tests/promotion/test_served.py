@@ -1,0 +1,105 @@
+"""Promoted bundles: switched as a whole, five kept, one command back."""
+
+import os
+import threading
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from derma_assets.errors import InputError, StorageError
+from derma_assets.promotion import served
+from derma_assets.promotion.gate import Judged
+from derma_assets.promotion.served import CURRENT, current, promote, promoted, roll_back
+from derma_assets_tests.calibration.made_up import predictions
+
+JUDGED = Judged(predictions(lesions_per_class=3), 1.5, {"melanoma": {"threshold": 0.2}})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "released"
+
+
+def bundle(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / f"bundle-{text}"
+    path.mkdir(exist_ok=True)
+    for name in ("index.html", "manifest.json"):
+        (path / name).write_text(text)
+    return path
+
+
+def test_what_was_promoted_last_is_served(folder: Path, tmp_path: Path) -> None:
+    assert current(folder) is None
+    for text in ("one", "two"):
+        promote(folder, bundle(tmp_path, text), JUDGED, {"model": text})
+    now = current(folder)
+    assert now is not None
+    assert (now.number, now.document["model"]) == (2, "two")
+    assert (folder / CURRENT / "bundle" / "index.html").read_text() == "two"
+    again = now.judged()
+    pd.testing.assert_frame_equal(again.predictions, JUDGED.predictions)
+    assert (again.temperature, again.points) == (JUDGED.temperature, JUDGED.points)
+
+
+def test_five_are_kept(folder: Path, tmp_path: Path) -> None:
+    for number in range(7):
+        promote(folder, bundle(tmp_path, str(number)), JUDGED, {"model": str(number)})
+    assert [one.number for one in promoted(folder)] == [7, 6, 5, 4, 3]
+    assert sorted(path.name for path in folder.iterdir()) == ["0003", "0004", "0005", "0006", "0007", CURRENT]
+
+
+def test_going_back_and_on_again(folder: Path, tmp_path: Path) -> None:
+    for text in ("one", "two", "three"):
+        promote(folder, bundle(tmp_path, text), JUDGED, {"model": text})
+    assert roll_back(folder).document["model"] == "two"
+    assert roll_back(folder).document["model"] == "one"
+    with pytest.raises(InputError, match="nothing to go back to"):
+        roll_back(folder)
+    assert (folder / CURRENT / "bundle" / "index.html").read_text() == "one"
+    promote(folder, bundle(tmp_path, "four"), JUDGED, {"model": "four"})
+    now = current(folder)
+    assert now is not None
+    assert now.number == 4
+
+
+def test_nothing_to_go_back_from(folder: Path) -> None:
+    with pytest.raises(InputError, match="nothing in"):
+        roll_back(folder)
+
+
+def test_a_promotion_that_fails_changes_nothing(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    promote(folder, bundle(tmp_path, "one"), JUDGED, {"model": "one"})
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(served, "copy_folder", full)
+        with pytest.raises(StorageError, match="disk is full"):
+            promote(folder, bundle(tmp_path, "two"), JUDGED, {"model": "two"})
+    assert [one.number for one in promoted(folder)] == [1]
+    assert (folder / CURRENT / "bundle" / "index.html").read_text() == "one"
+    assert sorted(path.name for path in folder.iterdir()) == ["0001", CURRENT]
+
+
+def test_a_reader_always_finds_a_whole_bundle(folder: Path, tmp_path: Path) -> None:
+    sources = [bundle(tmp_path, text) for text in ("a", "b")]
+    promote(folder, sources[0], JUDGED, {"model": "0"})
+    torn, stop = [], threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            # As a server that resolves the link once for a request does.
+            there = folder / os.readlink(folder / CURRENT) / "bundle"
+            seen = {(there / name).read_text() for name in ("index.html", "manifest.json")}
+            if len(seen) != 1:
+                torn.append(seen)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(4):
+        promote(folder, sources[number % 2], JUDGED, {"model": str(number)})
+    stop.set()
+    reader.join()
+    assert torn == []
