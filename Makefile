@@ -16,7 +16,7 @@ export NODE_USE_SYSTEM_CA ?= 1
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo materialize external folds study app release readme ui metrics test test-browser test-real browser screenshots bench bench-browser lint format lock clean
+.PHONY: help setup home demo materialize external folds study app release readme rollback ui metrics test test-browser test-real browser screenshots bench bench-browser lint format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -89,6 +89,9 @@ release: setup ## put the stored model into data/release, to be committed: make 
 
 readme: setup ## write the release's figures into README.md and docs/ham10000.md
 	@$(BIN)/python -m derma_assets.release.readme README.md docs/ham10000.md
+
+rollback: setup ## serve the bundle that was served before the current one
+	@$(BIN)/python -m derma_assets.promotion.rollback
 
 ui: home ## open the Dagster UI on 127.0.0.1:3000, with the runs so far
 	@$(BIN)/dagster dev -m derma_assets.definitions -m derma_assets.studies -h 127.0.0.1 -p 3000

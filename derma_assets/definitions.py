@@ -20,6 +20,7 @@ from derma_assets.evaluation import (
     subgroup_assets,
     uncertainty_assets,
 )
+from derma_assets.promotion import promotion_assets, promotion_checks
 from derma_assets.settings import settings
 from derma_assets.splits import assets as splits_assets
 from derma_assets.splits import checks as splits_checks
@@ -45,10 +46,19 @@ defs = dg.Definitions(
             subgroup_assets,
             browser_assets,
             latency_asset,
+            promotion_assets,
         ]
     ),
     asset_checks=dg.load_asset_checks_from_modules(
-        [dataset_checks, splits_checks, training_checks, calibration_checks, quality_checks, browser_checks]
+        [
+            dataset_checks,
+            splits_checks,
+            training_checks,
+            calibration_checks,
+            quality_checks,
+            browser_checks,
+            promotion_checks,
+        ]
     ),
     jobs=[jobs.retraining_job],
     schedules=[schedules.retraining_schedule],

@@ -111,6 +111,11 @@ class Settings(BaseSettings):
         ge=2,
         description="Measured runs behind each row of latency_benchmark; the embedded sample: 5, at full speed only.",
     )
+    promote: Literal["gate", "always", "never"] = Field(
+        "gate",
+        description="When released_bundle serves a new bundle. `gate`: if it passed in a browser and is no worse than "
+        "the one served now. `always`: if it passed in a browser. `never`: not.",
+    )
     force: bool = Field(False, description="Compute everything that is asked for anew, whatever is stored.")
     browser: Path | None = Field(
         None,

@@ -19,10 +19,11 @@ from derma_assets.browser.bundle import MANIFEST
 from derma_assets.browser.lan import lan_addresses, qr_code
 from derma_assets.browser.static_files import StaticFiles, accepts_gzip
 from derma_assets.errors import UserError
+from derma_assets.promotion.served import current
 from derma_assets.release.layout import is_release
 from derma_assets.release.unpacked import said_of, unpacked_bundle
 from derma_assets.settings import DATASET_DEFAULTS, settings
-from derma_assets.storage.paths import stored_path, unpacked_release_path
+from derma_assets.storage.paths import promoted_path, stored_path, unpacked_release_path
 
 HOST = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"
@@ -146,7 +147,7 @@ class Found:
 
 
 def newest_bundle() -> Found:
-    """Return the bundle that a run made last, or the released one where no run has made any.
+    """Return the bundle that was promoted last; else the one that a run made last; else that of the release.
 
     Of the runs' bundles only that of the chosen data set counts if one was chosen (`DERMA_DATASET`), otherwise any.
 
@@ -156,6 +157,10 @@ def newest_bundle() -> Found:
     chosen = settings()
     names = [chosen.dataset] if "dataset" in chosen.model_fields_set else list(DATASET_DEFAULTS)
     stores = [chosen.model_copy(update={"dataset": name}).store for name in names]
+    promoted = [one for name in names if (one := current(promoted_path(chosen.root, name))) is not None]
+    if promoted:
+        newest = max(promoted, key=lambda one: one.document["date"])
+        return Found(newest.bundle, f"{newest.bundle}, promoted {newest.document['date']}.")
     made = [stored_path(store, "tfjs_bundle", "folder") for store in stores]
     found = [bundle for bundle in made if (bundle / MANIFEST).is_file()]
     if found:

@@ -19,7 +19,7 @@ from derma_assets.splits.grouped_splits import TEST
 # By how much a figure may be worse: less than this is within what two trainings of one recipe differ by.
 MARGINS: dict[str, float] = {
     "melanoma_sensitivity": 0.05,
-    "referral_sensitivity": 0.03,
+    "referral_sensitivity": 0.05,
     "macro_f1": 0.03,
     "ece": 0.02,
 }

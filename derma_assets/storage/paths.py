@@ -30,6 +30,11 @@ def unpacked_release_path(root: Path) -> Path:
     return root / "build" / "released_bundle"
 
 
+def promoted_path(root: Path, dataset: str) -> Path:
+    """Return the folder of the promoted bundles of a data set, below the folder of everything a run writes."""
+    return root / "served" / dataset
+
+
 def scratch_path(store: Path, purpose: str) -> Path:
     """Return the folder below the store for unfinished work of one purpose, such as interrupted training."""
     return store / ".unfinished" / purpose

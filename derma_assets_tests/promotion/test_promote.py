@@ -1,0 +1,134 @@
+"""An attempt to serve a bundle, as plain functions and as the asset."""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from derma_assets.browser.parity_record import record_parity
+from derma_assets.promotion import promotion_assets, rollback
+from derma_assets.promotion.gate import Judged
+from derma_assets.promotion.promote import Attempt, attempt
+from derma_assets.promotion.promotion_checks import new_bundle_is_served
+from derma_assets.promotion.served import current, roll_back
+from derma_assets.settings import Settings
+from derma_assets.storage.io_managers import io_managers
+from derma_assets.storage.paths import promoted_path
+from derma_assets_tests import small_study
+from derma_assets_tests.calibration.made_up import predictions
+from derma_assets_tests.promotion.test_gate import judged
+
+GOOD, WORSE = (judged(predictions(lesions_per_class=20, skill=skill)) for skill in (3.0, 1.2))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+def bundle(store: Path, text: str, parity: Any = "passed") -> Path:
+    path = store / "tfjs_bundle"
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "index.html").write_text(text)
+    if parity is not None:
+        record_parity(path, parity, "as the test says")
+    return path
+
+
+def tried(store: Path, text: str, model: Judged, rule: Any = "gate", parity: Any = "passed") -> Attempt:
+    where = store / "served"
+    made = bundle(store, text, parity)
+    return attempt(made, model, where, rule=rule, document={"date": "today"}, resamples=100, seed=1)
+
+
+def test_the_first_is_served_and_a_worse_one_is_not(store: Path) -> None:
+    first = tried(store, "first", GOOD)
+    assert first.promoted
+    assert first.comparison is None
+    second = tried(store, "second", WORSE)
+    assert not second.promoted
+    assert any("macro_f1" in reason for reason in second.against)
+    assert second.served is not None
+    assert (second.served.bundle / "index.html").read_text() == "first"
+    assert tried(store, "second", WORSE, rule="always").promoted
+
+
+def test_a_better_one_takes_its_place(store: Path) -> None:
+    tried(store, "first", WORSE)
+    better = tried(store, "second", GOOD)
+    assert better.promoted
+    assert better.comparison is not None
+    assert better.comparison["passed"].all()
+
+
+@pytest.mark.parametrize("parity", ["failed", "not run", None])
+def test_what_has_not_passed_in_a_browser_is_never_served(store: Path, parity: Any) -> None:
+    came = tried(store, "first", GOOD, rule="always", parity=parity)
+    assert not came.promoted
+    assert came.served is None
+    assert "browser_parity" in came.against[0]
+
+
+def test_the_same_bundle_is_not_promoted_twice(store: Path) -> None:
+    tried(store, "first", GOOD)
+    again = tried(store, "first", GOOD)
+    assert (again.promoted, again.against) == (False, [])
+    assert again.served is not None
+    assert again.served.number == 1
+
+
+def test_what_was_rolled_back_does_not_come_back_by_itself(store: Path) -> None:
+    tried(store, "first", GOOD)
+    tried(store, "second", GOOD)
+    roll_back(store / "served")
+    came = tried(store, "second", GOOD)
+    assert not came.promoted
+    assert "rollback" in came.against[0]
+    now = current(store / "served")
+    assert now is not None
+    assert now.number == 1
+
+
+def test_never_means_never(store: Path) -> None:
+    assert tried(store, "first", GOOD, rule="never").against == ["DERMA_PROMOTE is `never`"]
+
+
+def test_the_asset_says_what_stopped_a_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = Settings(dataset="sample", data_dir=tmp_path, bootstrap_resamples=100)
+    for module in (promotion_assets, rollback):
+        monkeypatch.setattr(module, "settings", lambda: chosen)
+
+    def run(text: str, model: Judged) -> dg.ExecuteInProcessResult:
+        upstream = small_study.stand_ins(
+            {
+                "tfjs_bundle": ("folder", bundle(tmp_path / "made", text)),
+                "predictions": ("table", model.predictions),
+                "calibrated_temperature": ("document", {"temperature": model.temperature}),
+                "operating_points": ("document", dict(model.points)),
+            }
+        )
+        resources = io_managers(chosen.store)
+        dg.materialize(upstream, resources=resources)
+        record_parity(chosen.store / "tfjs_bundle", "passed", "")
+        parts = [*upstream, promotion_assets.released_bundle, new_bundle_is_served]
+        chosen_parts = dg.AssetSelection.assets("released_bundle")
+        return dg.materialize(parts, selection=chosen_parts, resources=resources)
+
+    first, second, third = run("first", GOOD), run("second", WORSE), run("third", GOOD)
+    said = [one.output_for_node("released_bundle") for one in (first, second, third)]
+    assert [one["promoted"] for one in said] == [True, False, True]
+    assert [one["served"] for one in said] == [1, 1, 2]
+    (check,) = second.get_asset_check_evaluations()
+    assert not check.passed
+    assert "macro_f1" in (check.description or "")
+    assert check.severity == dg.AssetCheckSeverity.WARN
+    (event,) = second.asset_materializations_for_node("released_bundle")
+    assert "macro_f1" in str(event.metadata["comparison"].value)
+    assert rollback.main() == 0
+    assert "number 1" in capsys.readouterr().out
+    assert (promoted_path(chosen.root, "sample") / "current" / "bundle" / "index.html").read_text() == "first"
+    assert rollback.main() == 1
+    assert "nothing to go back to" in capsys.readouterr().err
