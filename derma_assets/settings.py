@@ -52,6 +52,11 @@ class Settings(BaseSettings):
         "https://dataverse.harvard.edu", description="The Dataverse installation to download HAM10000 from."
     )
     data_dir: Path = Field(Path("data"), description="Folder that everything a run writes goes under.")
+    incoming_dir: Path | None = Field(
+        None,
+        description="Folder that new pictures are dropped into, in a folder of their own with a metadata.csv each. "
+        "Empty: `incoming/<data set>` below the data folder.",
+    )
     image_size: int = Field(128, ge=32, le=512, description="Side, in pixels, of the square picture the model sees.")
     release_dir: Path | None = Field(
         None, description="Folder of the release, a trained model that ships. Empty: `release` below the data folder."
@@ -157,6 +162,11 @@ class Settings(BaseSettings):
     def store(self) -> Path:
         """Folder of the stored assets of this data set: the data sets never overwrite each other."""
         return self.root / "store" / self.dataset
+
+    @property
+    def incoming(self) -> Path:
+        """Folder that new pictures of this data set are dropped into; nothing needs to be there."""
+        return self.incoming_dir.expanduser().resolve() if self.incoming_dir else self.root / "incoming" / self.dataset
 
     @property
     def release(self) -> Path:

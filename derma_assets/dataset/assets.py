@@ -8,6 +8,7 @@ from dagster_pandera import pandera_schema_to_dagster_type
 
 from derma_assets.dataset.figures import arrays_figure, class_counts, class_counts_figure, pictures_figure
 from derma_assets.dataset.image_arrays import ImageArrays, build_image_arrays
+from derma_assets.dataset.incoming import read_batches, with_batches
 from derma_assets.dataset.manifest import build_manifest, manifest_fingerprint, previous_manifest, problems
 from derma_assets.dataset.metadata_schema import SCHEMA, read_metadata
 from derma_assets.dataset.source import locate_dataset
@@ -33,20 +34,25 @@ with warnings.catch_warnings():
     reuse=False,
 )
 def raw_metadata() -> dg.MaterializeResult:
-    """HAM10000's metadata, one row per picture in the order of the file, every value checked.
+    """HAM10000's metadata, one row per picture in the order of the file, every value checked; then those dropped since.
 
     Read the counts by lesion, not by image: pictures of one lesion are nearly copies of each other, and the rarest
     diagnosis decides how far the results can be trusted. A file that breaks the schema stops here, each wrong value
     named by its line.
     """
     dataset = locate_dataset(settings())
-    metadata = read_metadata(dataset.metadata)
+    batches = read_batches(settings().incoming)
+    metadata = with_batches(read_metadata(dataset.metadata), batches)
     counts = class_counts(metadata)
     return dg.MaterializeResult(
         value=metadata,
         metadata={
             "images": len(metadata),
             "lesions": int(metadata["lesion_id"].nunique()),
+            "batches_taken_in": sum(batch.is_whole for batch in batches),
+            "batches_waiting": dg.MetadataValue.json(
+                {batch.folder.name: batch.waiting_for[:5] for batch in batches if not batch.is_whole}
+            ),
             "missing_ages": int(metadata["age"].isna().sum()),
             **{f"images_{dx}": int(images) for dx, images in zip(counts["dx"], counts["images"], strict=True)},
             "classes": table_preview(counts),
@@ -69,7 +75,11 @@ def raw_images(raw_metadata: pd.DataFrame) -> dg.MaterializeResult:
     """
     dataset = locate_dataset(settings())
     previous = previous_manifest(stored_path(settings().store, "raw_images", "table"))
-    manifest = build_manifest(raw_metadata["image_id"].tolist(), dataset.pictures, dataset.folder, previous)
+    dropped = {
+        image_id: path for batch in read_batches(settings().incoming) for image_id, path in batch.pictures.items()
+    }
+    pictures = {**dropped, **dataset.pictures}
+    manifest = build_manifest(raw_metadata["image_id"].tolist(), pictures, dataset.folder, previous)
     unreadable = problems(manifest.table)
     return dg.MaterializeResult(
         value=manifest.table,
