@@ -8,7 +8,7 @@ from dagster_pandera import pandera_schema_to_dagster_type
 
 from derma_assets.dataset.figures import arrays_figure, class_counts, class_counts_figure, pictures_figure
 from derma_assets.dataset.image_arrays import ImageArrays, build_image_arrays
-from derma_assets.dataset.incoming import read_batches, with_batches
+from derma_assets.dataset.incoming import dropped_pictures, read_batches, with_batches
 from derma_assets.dataset.manifest import build_manifest, manifest_fingerprint, previous_manifest, problems
 from derma_assets.dataset.metadata_schema import SCHEMA, read_metadata
 from derma_assets.dataset.source import locate_dataset
@@ -75,10 +75,7 @@ def raw_images(raw_metadata: pd.DataFrame) -> dg.MaterializeResult:
     """
     dataset = locate_dataset(settings())
     previous = previous_manifest(stored_path(settings().store, "raw_images", "table"))
-    dropped = {
-        image_id: path for batch in read_batches(settings().incoming) for image_id, path in batch.pictures.items()
-    }
-    pictures = {**dropped, **dataset.pictures}
+    pictures = {**dropped_pictures(read_batches(settings().incoming)), **dataset.pictures}
     manifest = build_manifest(raw_metadata["image_id"].tolist(), pictures, dataset.folder, previous)
     unreadable = problems(manifest.table)
     return dg.MaterializeResult(

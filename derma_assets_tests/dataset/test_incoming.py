@@ -39,7 +39,9 @@ def test_a_whole_batch_is_taken_in_behind_what_is_there(incoming: Path) -> None:
     assert set(batch.pictures) == set(NEW["image_id"])
 
 
-@pytest.mark.parametrize("what", ["no table", "half a table", "a picture missing", "a picture half there", "empty"])
+@pytest.mark.parametrize(
+    "what", ["no table", "half a table", "a picture missing", "a picture half there", "empty", "some rows"]
+)
 def test_what_is_still_being_copied_waits(incoming: Path, what: str) -> None:
     folder = drop(incoming)
     picture = folder / "pictures" / f"{NEW['image_id'].iloc[3]}.jpg"
@@ -53,6 +55,8 @@ def test_what_is_still_being_copied_waits(incoming: Path, what: str) -> None:
             picture.unlink()
         case "a picture half there":
             picture.write_bytes(whole[picture][: len(whole[picture]) // 2])
+        case "some rows":
+            NEW.iloc[:4].to_csv(folder / METADATA, index=False)
         case "empty":
             picture.write_bytes(b"")
     (batch,) = read_batches(incoming)
