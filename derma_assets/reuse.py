@@ -10,7 +10,7 @@ Content decides, not times.
 import functools
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +34,25 @@ class Reuse(dg.ConfigurableResource):  # type: ignore[type-arg]
     force: bool = False
 
 
-def reusing(compute: Callable[..., Any], io_manager_keys: Mapping[str, str], look: bool = True) -> Callable[..., Any]:
+def reusing(
+    compute: Callable[..., Any],
+    io_manager_keys: Mapping[str, str],
+    look: bool = True,
+    unversioned: Collection[str] = (),
+) -> Callable[..., Any]:
     """Wrap an asset's function: it is not called where all that was asked for is stored and would come out the same.
 
     Args:
         compute: Returns a `MaterializeResult`, or yields several.
         io_manager_keys: Key of the IO manager of each asset that it makes, by name.
         look: Whether to look for what is stored; what is computed gets a record in any case.
+        unversioned: Assets upstream that decide nothing, because another one names what is taken from them.
     """
 
     def run(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[dg.MaterializeResult[Any]]:
         context = dg.AssetExecutionContext.get()
         names = [key.path[-1] for key in context.selected_asset_keys]
-        origins = _origins(context)
+        origins = _origins(context, unversioned)
         reused = {name: _reusable(context, name, io_manager_keys[name], origins[name]) for name in names}
         if look and all(reused.values()):
             for name, record in reused.items():
@@ -76,11 +82,13 @@ def _stamped(result: Any, made_from: str) -> dg.MaterializeResult[Any]:
     return result._replace(metadata={**(result.metadata or {}), **stamp})
 
 
-def _origins(context: dg.AssetExecutionContext) -> dict[str, str]:
+def _origins(context: dg.AssetExecutionContext, unversioned: Collection[str]) -> dict[str, str]:
     """Return, for each asset of a step, the fingerprint of all that decides it; empty if one upstream has no record."""
     store = Path(context.resources.reuse.store)
     upstream = {}
     for name, key in context.assets_def.keys_by_input_name.items():
+        if key.path[-1] in unversioned:
+            continue
         records = [read_record(record_path(store, key.path[-1], part)) for part in _partitions(context, name)]
         if not all(records):
             return dict.fromkeys((key.path[-1] for key in context.selected_asset_keys), "")

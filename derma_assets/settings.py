@@ -116,6 +116,12 @@ class Settings(BaseSettings):
         ge=2,
         description="Measured runs behind each row of latency_benchmark; the embedded sample: 5, at full speed only.",
     )
+    retrain_lesions: int = Field(
+        50,
+        ge=0,
+        description="New lesions that make a run that nobody asked for train a new model; fewer wait for the weekly "
+        "schedule, or for someone who materializes training_set.",
+    )
     promote: Literal["gate", "always", "never"] = Field(
         "gate",
         description="When released_bundle serves a new bundle. `gate`: if it passed in a browser and is no worse than "

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION
 from derma_assets.errors import UserError
 from derma_assets.reuse import reusing
 from derma_assets.settings import settings
@@ -58,14 +59,20 @@ def stage_asset(
     io_manager_key: str,
     reads_settings: Sequence[str] = (),
     reuse: bool = True,
+    of_training_set: bool = False,
     **asset_arguments: Any,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Return `dagster.asset` for the stage `stage`: group, owner and clear failures are set, the rest is passed on.
 
     See `settings_version` for the two arguments that decide when the UI shows the asset as stale and when its stored
     result is given again; `reuse` is false of what reads files that Dagster knows nothing of.
+    What is `of_training_set` takes from `image_arrays` only the pictures that `training_set` names.
     """
+    if of_training_set:
+        # What image_arrays' own version says besides which pictures it has.
+        code_version, reads_settings = f"{code_version}-{PREPROCESSING_VERSION}", [*reads_settings, "image_size"]
     version = settings_version(code_version, reads_settings)
+    unversioned = ["image_arrays"] if of_training_set else []
 
     def decorate(compute: Callable[..., Any]) -> dg.AssetsDefinition:
         asset = dg.asset(
@@ -77,6 +84,6 @@ def stage_asset(
             **asset_arguments,
         )
         keys = {compute.__name__: io_manager_key}
-        return asset(clear_failure(reusing(compute, keys, look=reuse)))
+        return asset(clear_failure(reusing(compute, keys, look=reuse, unversioned=unversioned)))
 
     return decorate

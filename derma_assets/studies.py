@@ -21,6 +21,7 @@ _UPSTREAM = {
     "raw_images": "table",
     "image_arrays": "folder",
     "grouped_splits": "table",
+    "training_set": "table",
 }
 
 defs = dg.Definitions(

@@ -69,11 +69,12 @@ def stand_ins(values: Mapping[str, tuple[str, Any]]) -> list[dg.AssetsDefinition
 
 
 def upstream(folder: Path) -> list[dg.AssetsDefinition]:
-    """Return stand-ins of the model, the pictures and the split."""
+    """Return stand-ins of the model, the pictures, the split and the training set."""
     return stand_ins(
         {
             "trained_model": ("keras_model", model()),
             "image_arrays": ("folder", write_arrays(folder / "arrays")),
             "grouped_splits": ("table", splits()),
+            "training_set": ("table", splits()),
         }
     )

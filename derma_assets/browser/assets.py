@@ -30,9 +30,11 @@ from derma_assets.ui_metadata import note, table_preview
 ROUNDING_PICTURES = 256
 
 
-@stage_asset("browser", kinds={"tensorflow", "javascript"}, io_manager_key="folder", code_version="2")
+@stage_asset(
+    "browser", kinds={"tensorflow", "javascript"}, io_manager_key="folder", code_version="2", of_training_set=True
+)
 def tfjs_model(
-    trained_model: StoredModel, input_guard: Path, image_arrays: Path, grouped_splits: pd.DataFrame
+    trained_model: StoredModel, input_guard: Path, image_arrays: Path, training_set: pd.DataFrame
 ) -> dg.MaterializeResult:
     """The classifier as TF.js graph models, in three sizes, with logits, class activation maps and unfamiliarity.
 
@@ -42,7 +44,7 @@ def tfjs_model(
     pictures.
     """
     arrays = ImageArrays.open(image_arrays)
-    train, test = (labelled_pictures(arrays, grouped_splits[grouped_splits["split"] == side]) for side in (TRAIN, TEST))
+    train, test = (labelled_pictures(arrays, training_set[training_set["split"] == side]) for side in (TRAIN, TEST))
     familiarity, model = read_guard(input_guard).familiarity, trained_model.load()
     with building_folder(settings().store, "tfjs_model") as folder:
         started = time.monotonic()
@@ -56,7 +58,7 @@ def tfjs_model(
             "trained_model": fingerprint_arrays(model.get_weights()),
             "input_guard": fingerprint_folder(input_guard),
             "image_arrays": arrays.fingerprint,
-            "grouped_splits": fingerprint_table(grouped_splits),
+            "training_set": fingerprint_table(training_set),
         }
         write_variants(folder, comparison, made_from)
     figures = comparison.set_index("variant")

@@ -27,7 +27,7 @@ from derma_assets.ui_metadata import table_preview
 TEST_PICTURES = 512
 
 
-_COMPARED = ("tfjs_model", "trained_model", "input_guard", "image_arrays", "grouped_splits")
+_COMPARED = ("tfjs_model", "trained_model", "input_guard", "image_arrays", "training_set")
 
 
 @dg.asset_check(
@@ -36,14 +36,14 @@ _COMPARED = ("tfjs_model", "trained_model", "input_guard", "image_arrays", "grou
     additional_ins={name: dg.AssetIn(name) for name in _COMPARED},
     required_resource_keys={"reuse"},
 )
-@reusing_check(made_of=("tfjs_bundle", *_COMPARED), version="1")
+@reusing_check(made_of=("tfjs_bundle", "tfjs_model", "trained_model", "input_guard", "training_set"), version="1")
 def browser_parity(
     tfjs_bundle: Path,
     tfjs_model: Path,
     trained_model: StoredModel,
     input_guard: Path,
     image_arrays: Path,
-    grouped_splits: pd.DataFrame,
+    training_set: pd.DataFrame,
 ) -> dg.AssetCheckResult:
     """The page in real Chromium computes what Keras computes, from the picture file to the logits.
 
@@ -59,7 +59,7 @@ def browser_parity(
         if browser is None:
             raise BrowserUnavailable(f"no browser found. {ADVICE}")
         arrays = ImageArrays.open(image_arrays)
-        test = labelled_pictures(arrays, grouped_splits[grouped_splits["split"] == TEST])
+        test = labelled_pictures(arrays, training_set[training_set["split"] == TEST])
         pixels = arrays.pixels[spread_rows(test.rows, TEST_PICTURES)]
         reference = reference_of(trained_model.load(), read_guard(input_guard).familiarity, pixels)
         parity = measure_parity(browser, tfjs_bundle, tfjs_model, pixels, reference)

@@ -114,8 +114,10 @@ def view_calibration(view_predictions: pd.DataFrame) -> dg.MaterializeResult:
     )
 
 
-@stage_asset("calibration", kinds={"scikitlearn", "numpy"}, io_manager_key="folder", code_version="1")
-def input_guard(trained_model: StoredModel, image_arrays: Path, grouped_splits: pd.DataFrame) -> dg.MaterializeResult:
+@stage_asset(
+    "calibration", kinds={"scikitlearn", "numpy"}, io_manager_key="folder", code_version="1", of_training_set=True
+)
+def input_guard(trained_model: StoredModel, image_arrays: Path, training_set: pd.DataFrame) -> dg.MaterializeResult:
     """What keeps the app from judging pictures that the model was not made for: four measures, and limits on each.
 
     Light, focus and lesion contrast are measured on the pixels; unfamiliarity is the distance of the model's features
@@ -124,7 +126,7 @@ def input_guard(trained_model: StoredModel, image_arrays: Path, grouped_splits: 
     """
     arrays = ImageArrays.open(image_arrays)
     train, validation = (
-        labelled_pictures(arrays, grouped_splits[grouped_splits["split"] == side]).rows for side in (TRAIN, VALIDATION)
+        labelled_pictures(arrays, training_set[training_set["split"] == side]).rows for side in (TRAIN, VALIDATION)
     )
     features_of = feature_extractor(trained_model.load(), LAYER)
     familiarity = fit_familiarity(features_of(arrays.pixels, train, "train"), LAYER)

@@ -183,10 +183,15 @@ def view_metrics(view_predictions: pd.DataFrame, view_calibration: dict[str, Any
 
 
 @stage_asset(
-    "evaluation", kinds={"scikitimage", "numpy"}, io_manager_key="table", code_version="1", reads_settings=["seed"]
+    "evaluation",
+    kinds={"scikitimage", "numpy"},
+    io_manager_key="table",
+    code_version="1",
+    reads_settings=["seed"],
+    of_training_set=True,
 )
 def refusal_rates(
-    input_guard: Path, trained_model: StoredModel, image_arrays: Path, grouped_splits: pd.DataFrame
+    input_guard: Path, trained_model: StoredModel, image_arrays: Path, training_set: pd.DataFrame
 ) -> dg.MaterializeResult:
     """How many good test pictures are refused, how many bad ones of eight kinds, and for which reason.
 
@@ -195,7 +200,7 @@ def refusal_rates(
     chosen. Look at the examples: is what was accepted fit to be judged?
     """
     arrays, guard = ImageArrays.open(image_arrays), read_guard(input_guard)
-    test = labelled_pictures(arrays, grouped_splits[grouped_splits["split"] == TEST])
+    test = labelled_pictures(arrays, training_set[training_set["split"] == TEST])
     features_of = feature_extractor(trained_model.load(), guard.familiarity.layer)
     judged = list(judge_kinds(guard, features_of, arrays.pixels[test.rows], settings().seed))
     table = refusal_table(judged, lesions=test.pictures["lesion_id"].nunique())

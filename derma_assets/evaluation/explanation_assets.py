@@ -35,6 +35,7 @@ _GALLERY = 5
     io_manager_key="table",
     code_version="1",
     reads_settings=["bootstrap_resamples", "seed"],
+    of_training_set=True,
 )
 def explanations(
     trained_model: StoredModel,

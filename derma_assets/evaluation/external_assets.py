@@ -39,7 +39,7 @@ def external_validation(
     operating_points: dict[str, Any],
     input_guard: Path,
     raw_images: pd.DataFrame,
-    grouped_splits: pd.DataFrame,
+    training_set: pd.DataFrame,
 ) -> dg.MaterializeResult:
     """Every figure again on pictures that others took: what says whether the model travels.
 
@@ -58,7 +58,7 @@ def external_validation(
             f"{len(unreadable)} of {len(ids)} pictures cannot be read, for example {unreadable['problem'].iloc[0]}. "
             f"Replace them, or let DERMA_ALLOWED_UNREADABLE={len(unreadable)} leave them out."
         )
-    known = seen_in_training(manifest, raw_images, grouped_splits)
+    known = seen_in_training(manifest, raw_images, training_set)
     manifest = manifest[~manifest["image_id"].isin(known)]
     if not (manifest["status"] == "ok").any():
         raise InputError("every picture of this data set was used in training, or looks like one that was.")

@@ -37,7 +37,7 @@ TABLES = (
 )
 # Released if a run has made them.
 MORE_TABLES = ("subgroup_gaps", "explanations", "risk_coverage", "decision_curve", "class_calibration")
-_PREDICTIONS = ("predictions", "view_predictions", "grouped_splits")
+_PREDICTIONS = ("predictions", "view_predictions", "training_set")
 _DOCUMENTS = ("calibrated_temperature", "operating_points", "view_calibration")
 _FOLDERS = ("tfjs_bundle", "tfjs_model", "input_guard")
 MODEL_CARD = "model_card"
@@ -56,7 +56,7 @@ class Contents:
         tables: The tables of the evaluation and the training, by name.
         predictions: The table `view_predictions`.
         single: The table `predictions`.
-        splits: The table `grouped_splits`.
+        splits: The table `training_set`.
         calibration: Temperatures and thresholds.
     """
 
@@ -174,7 +174,7 @@ def _versions(contents: Contents) -> dict[str, Callable[[], str]]:
     folders = ("tfjs_model", "input_guard")
     return {
         "trained_model": lambda: contents.weights_fingerprint,
-        "grouped_splits": lambda: fingerprint_table(contents.splits),
+        "training_set": lambda: fingerprint_table(contents.splits),
         "view_calibration": lambda: fingerprint_json(contents.calibration.views),
         **{name: lambda name=name: fingerprint_table(contents.tables[name]) for name in tables},  # type: ignore[misc]
         **{

@@ -8,10 +8,15 @@ from derma_assets.splits.figures import class_shares_figure, look_alikes_figure
 from derma_assets.splits.grouped_splits import SIDES, count_by_side, earlier_split, split_by_lesion
 from derma_assets.splits.leakage import near_duplicates_across_sides
 from derma_assets.splits.split_quality import class_shares
+from derma_assets.splits.training_set import ACCEPTED, new_lesions
+from derma_assets.splits.training_set import training_set as deal_training_set
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_table
 from derma_assets.storage.paths import stored_path
 from derma_assets.ui_metadata import figure, note, table_preview
+
+# The tag of runs that the daemon launches for an asset's automation condition.
+AUTOMATIC = "dagster/from_automation_condition"
 
 # The settings that decide the split: with others it is dealt anew.
 DEALT_BY = ["validation_fraction", "test_fraction", "folds", "seed"]
@@ -50,6 +55,37 @@ def grouped_splits(raw_metadata: pd.DataFrame) -> dg.MaterializeResult:
             "note": note(),
         },
         data_version=dg.DataVersion(fingerprint_table(splits)),
+    )
+
+
+@stage_asset("splits", kinds={"pandas"}, io_manager_key="table", code_version="1", reuse=False)
+def training_set(
+    context: dg.AssetExecutionContext, grouped_splits: pd.DataFrame, raw_images: pd.DataFrame
+) -> dg.MaterializeResult:
+    """Which pictures the model and all its figures are made of: the split, held back while too little is new.
+
+    A run that the daemon launched takes new pictures in once they are of `DERMA_RETRAIN_LESIONS` new lesions; one that
+    a person or the weekly schedule launched takes in what there is. Corrections and replaced pictures are always taken
+    in. `waiting_lesions` counts those that are held back.
+    """
+    chosen = settings()
+    path = stored_path(chosen.store, "training_set", "table")
+    earlier = pd.read_parquet(path) if path.exists() else None
+    readable = raw_images[raw_images["status"] == "ok"].set_index("image_id")["sha256"]
+    by_itself = AUTOMATIC in context.run.tags
+    table = deal_training_set(grouped_splits, readable, earlier, chosen.retrain_lesions if by_itself else 0)
+    return dg.MaterializeResult(
+        value=table,
+        data_version=dg.DataVersion(fingerprint_table(table)),
+        metadata={
+            "pictures": len(table),
+            "lesions": int(table["lesion_id"].nunique()),
+            "new_lesions": new_lesions(table, earlier) if earlier is not None else int(table["lesion_id"].nunique()),
+            "waiting_lesions": new_lesions(grouped_splits, table),
+            "accepted": table.attrs[ACCEPTED],
+            "preview": table_preview(table),
+            "note": note(),
+        },
     )
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import Field
 
 from derma_assets.dataset.image_arrays import ImageArrays
+from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION
 from derma_assets.reuse import reusing
 from derma_assets.settings import settings
 from derma_assets.splits.grouped_splits import TEST, TRAIN, VALIDATION
@@ -28,11 +29,16 @@ from derma_assets.training.views import changed_calls, view_predictions_table
 from derma_assets.ui_metadata import figure, note, table_preview
 
 _VERSION = settings_version(
-    TRAINING_VERSION, ["recipe", "epochs", "backbone_weights", "alpha", "trainable_layers", "seed", "precision"]
+    f"{TRAINING_VERSION}-{PREPROCESSING_VERSION}",
+    ["recipe", "epochs", "backbone_weights", "alpha", "trainable_layers", "seed", "precision", "image_size"],
 )
 
 
-reusing_assets = partial(reusing, io_manager_keys={"trained_model": "keras_model", "training_history": "table"})
+reusing_assets = partial(
+    reusing,
+    io_manager_keys={"trained_model": "keras_model", "training_history": "table"},
+    unversioned=["image_arrays"],  # training_set names what is taken from it
+)
 
 
 class TrainingConfig(dg.Config):
@@ -77,13 +83,13 @@ class TrainingConfig(dg.Config):
 @clear_failure
 @reusing_assets
 def trained_classifier(
-    context: dg.AssetExecutionContext, config: TrainingConfig, image_arrays: Path, grouped_splits: pd.DataFrame
+    context: dg.AssetExecutionContext, config: TrainingConfig, image_arrays: Path, training_set: pd.DataFrame
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Train the classifier by the chosen recipe."""
     chosen = settings()
     trained = train_classifier(
         ImageArrays.open(image_arrays),
-        grouped_splits,
+        training_set,
         recipe=named_recipe(config.recipe or chosen.recipe, config.epochs or chosen.epochs),
         backbone=BackboneChoice(
             weights=chosen.initial_weights,
@@ -133,15 +139,15 @@ def trained_classifier(
             yield result
 
 
-@stage_asset("training", kinds={"keras", "pandas"}, io_manager_key="table", code_version="1")
-def predictions(trained_model: StoredModel, image_arrays: Path, grouped_splits: pd.DataFrame) -> dg.MaterializeResult:
+@stage_asset("training", kinds={"keras", "pandas"}, io_manager_key="table", code_version="1", of_training_set=True)
+def predictions(trained_model: StoredModel, image_arrays: Path, training_set: pd.DataFrame) -> dg.MaterializeResult:
     """Logits of every validation and test picture: what calibration and every metric are computed from.
 
     Read `logit_<dx>` as unnormalised evidence: softmax of the seven, divided by the calibrated temperature,
     gives probabilities. Training pictures are left out on purpose.
     """
     arrays = ImageArrays.open(image_arrays)
-    held_out = labelled_pictures(arrays, grouped_splits[grouped_splits["split"] != TRAIN])
+    held_out = labelled_pictures(arrays, training_set[training_set["split"] != TRAIN])
     logits = Predictor(trained_model.load())(arrays.pixels, held_out.rows)
     table = predictions_table(held_out.pictures, logits)
     return dg.MaterializeResult(
@@ -156,7 +162,7 @@ def predictions(trained_model: StoredModel, image_arrays: Path, grouped_splits: 
     )
 
 
-@stage_asset("training", kinds={"keras", "pandas"}, io_manager_key="table", code_version="1")
+@stage_asset("training", kinds={"keras", "pandas"}, io_manager_key="table", code_version="1", of_training_set=True)
 def view_predictions(trained_model: StoredModel, image_arrays: Path, predictions: pd.DataFrame) -> dg.MaterializeResult:
     """Logits of every validation and test picture, averaged over its first 1, 2, 4 and 8 flips and turns.
 

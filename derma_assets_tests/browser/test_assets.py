@@ -49,7 +49,7 @@ def _upstream(trained: Any, folder: Path) -> list[dg.AssetsDefinition]:
     values: dict[str, tuple[str, Any]] = {
         "trained_model": ("keras_model", trained),
         "image_arrays": ("folder", folder / "arrays"),
-        "grouped_splits": ("table", splits),
+        "training_set": ("table", splits),
         "view_calibration": ("document", VIEWS),
         "input_guard": ("folder", folder / "guard"),
         "overall_metrics": ("table", findings.overall),

@@ -56,7 +56,7 @@ def make_store(
     tables = {**recomputed(predictions, calibration, RESAMPLES, 42), **_other_tables()}
     single = made_up.predictions()
     splits = pd.concat([_training(), single[["image_id", "lesion_id", "dx", "split"]]], ignore_index=True)
-    stored = {"predictions": single, "view_predictions": predictions, "grouped_splits": splits.assign(fold=0)}
+    stored = {"predictions": single, "view_predictions": predictions, "training_set": splits.assign(fold=0)}
     for name, table in {**tables, **stored}.items():
         table.to_parquet(stored_path(store, name, "table"))
     for name, document in calibration.documents().items():
@@ -67,7 +67,7 @@ def make_store(
     models = _models(stored_path(store, "tfjs_model", "folder"), variants, tables["overall_metrics"])
     made_from = {
         "trained_model": fingerprint_arrays(model.get_weights()),
-        "grouped_splits": fingerprint_table(stored["grouped_splits"]),
+        "training_set": fingerprint_table(stored["training_set"]),
         "input_guard": fingerprint_folder(guard),
         "tfjs_model": fingerprint_folder(models),
         "view_calibration": fingerprint_json(calibration.views),
