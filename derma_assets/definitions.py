@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from derma_assets.automation import jobs, schedules
+from derma_assets.automation import jobs, schedules, sensors
 from derma_assets.automation.console import console_logger
 from derma_assets.browser import assets as browser_assets
 from derma_assets.browser import checks as browser_checks
@@ -62,6 +62,7 @@ defs = dg.Definitions(
     ),
     jobs=[jobs.retraining_job],
     schedules=[schedules.retraining_schedule],
+    sensors=[sensors.new_pictures, sensors.new_content, sensors.failed_run],
     resources=io_managers(settings().store, force=settings().force),
     loggers={"console": console_logger},
     executor=EXECUTORS[settings().executor],

@@ -116,6 +116,13 @@ class Settings(BaseSettings):
         ge=2,
         description="Measured runs behind each row of latency_benchmark; the embedded sample: 5, at full speed only.",
     )
+    automatic: bool = Field(
+        False,
+        description="Whether `dagster dev` watches for new pictures and makes again what they change, from its start.",
+    )
+    webhook: str | None = Field(
+        None, description="Address that is told of every failed run, as JSON. It may be a secret: it is never shown."
+    )
     retrain_lesions: int = Field(
         50,
         ge=0,

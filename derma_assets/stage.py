@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from derma_assets.automation.conditions import on_new_content
 from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION
 from derma_assets.errors import UserError
 from derma_assets.reuse import reusing
@@ -60,6 +61,7 @@ def stage_asset(
     reads_settings: Sequence[str] = (),
     reuse: bool = True,
     of_training_set: bool = False,
+    automatic: bool = True,
     **asset_arguments: Any,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Return `dagster.asset` for the stage `stage`: group, owner and clear failures are set, the rest is passed on.
@@ -67,6 +69,7 @@ def stage_asset(
     See `settings_version` for the two arguments that decide when the UI shows the asset as stale and when its stored
     result is given again; `reuse` is false of what reads files that Dagster knows nothing of.
     What is `of_training_set` takes from `image_arrays` only the pictures that `training_set` names.
+    What is not `automatic` is made only when someone asks for it.
     """
     if of_training_set:
         # What image_arrays' own version says besides which pictures it has.
@@ -81,6 +84,7 @@ def stage_asset(
             code_version=version,
             io_manager_key=io_manager_key,
             required_resource_keys={"reuse"},
+            automation_condition=on_new_content() if automatic else None,
             **asset_arguments,
         )
         keys = {compute.__name__: io_manager_key}

@@ -19,6 +19,7 @@ from derma_assets.ui_metadata import figure, note, table_preview
     io_manager_key="table",
     code_version="1",
     reads_settings=["latency_runs"],
+    automatic=False,  # minutes, and no figure while other work runs beside it
 )
 def latency_benchmark(tfjs_bundle: Path) -> dg.MaterializeResult:
     """How long the page takes for a picture in real Chromium: a slowed desktop, not a phone.

@@ -32,6 +32,7 @@ with warnings.catch_warnings():
     reads_settings=["dataset", "ham10000_dir", "seed"],
     dagster_type=Ham10000Metadata,
     reuse=False,
+    automatic=False,
 )
 def raw_metadata() -> dg.MaterializeResult:
     """HAM10000's metadata, one row per picture in the order of the file, every value checked; then those dropped since.

@@ -30,6 +30,7 @@ from derma_assets.ui_metadata import figure, note, table_preview
     io_manager_key="table",
     code_version="1",
     reads_settings=["bootstrap_resamples", "seed", "allowed_unreadable"],
+    automatic=False,
     partitions_def=dg.StaticPartitionsDefinition(sorted(settings().external_datasets)),
 )
 def external_validation(

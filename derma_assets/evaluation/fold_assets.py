@@ -42,6 +42,7 @@ FOLDS = dg.StaticPartitionsDefinition([str(fold) for fold in range(settings().fo
         "seed",
         "precision",
     ],
+    automatic=False,
     partitions_def=FOLDS,
 )
 def fold_model(
@@ -88,6 +89,7 @@ def fold_model(
     io_manager_key="table",
     code_version="1",
     reads_settings=["validation_fraction", "seed"],
+    automatic=False,
     partitions_def=FOLDS,
 )
 def fold_predictions(
@@ -112,6 +114,7 @@ def fold_predictions(
     io_manager_key="table",
     code_version="1",
     reads_settings=["bootstrap_resamples", "seed", "melanoma_specificity", "referral_sensitivity"],
+    automatic=False,
     partitions_def=FOLDS,
 )
 def fold_metrics(fold_predictions: pd.DataFrame) -> dg.MaterializeResult:
@@ -138,7 +141,7 @@ def fold_metrics(fold_predictions: pd.DataFrame) -> dg.MaterializeResult:
     )
 
 
-@stage_asset("evaluation", kinds={"pandas"}, io_manager_key="table", code_version="1")
+@stage_asset("evaluation", kinds={"pandas"}, io_manager_key="table", code_version="1", automatic=False)
 def cross_validation_summary(fold_metrics: dict[str, pd.DataFrame]) -> dg.MaterializeResult:
     """Mean and standard deviation over the folds of every figure: what to expect of a model trained like this.
 

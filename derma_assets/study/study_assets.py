@@ -32,6 +32,7 @@ OF_TRIALS = dg.StaticPartitionsDefinition(list(TRIALS))
     io_manager_key="table",
     code_version=TRAINING_VERSION,
     reads_settings=["epochs", "backbone_weights", "alpha", "seed", "precision", "bootstrap_resamples"],
+    automatic=False,
     partitions_def=OF_TRIALS,
 )
 def trial_figures(
@@ -91,6 +92,7 @@ def trial_figures(
     kinds={"pandas"},
     io_manager_key="table",
     code_version="1",
+    automatic=False,
     ins={"trial_figures": dg.AssetIn(metadata={"allow_missing_partitions": True})},
 )
 def study_table(trial_figures: dict[str, pd.DataFrame]) -> dg.MaterializeResult:

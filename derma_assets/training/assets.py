@@ -9,6 +9,7 @@ import dagster as dg
 import pandas as pd
 from pydantic import Field
 
+from derma_assets.automation.conditions import on_new_content
 from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION
 from derma_assets.reuse import reusing
@@ -57,6 +58,7 @@ class TrainingConfig(dg.Config):
         "trained_model": dg.AssetOut(
             is_required=False,
             io_manager_key="keras_model",
+            automation_condition=on_new_content(),
             owners=OWNERS,
             kinds={"keras", "tensorflow"},
             code_version=_VERSION,
@@ -68,6 +70,7 @@ class TrainingConfig(dg.Config):
         "training_history": dg.AssetOut(
             is_required=False,
             io_manager_key="table",
+            automation_condition=on_new_content(),
             owners=OWNERS,
             kinds={"pandas"},
             code_version=_VERSION,

@@ -1,0 +1,52 @@
+"""Sensors: what starts a run without anyone asking. All are off until `DERMA_AUTOMATIC` or someone turns them on."""
+
+import dagster as dg
+
+from derma_assets.automation.run_tags import run_tags
+from derma_assets.automation.watch import look
+from derma_assets.automation.webhook import failure_document, post
+from derma_assets.settings import settings
+
+_STATUS = dg.DefaultSensorStatus.RUNNING if settings().automatic else dg.DefaultSensorStatus.STOPPED
+_EVERY_S = 30
+
+
+@dg.sensor(
+    asset_selection=dg.AssetSelection.assets("raw_metadata"),
+    minimum_interval_seconds=_EVERY_S,
+    default_status=_STATUS,
+)
+def new_pictures(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """Reads the metadata anew once a batch of new pictures is whole; `new_content` takes it from there."""
+    found = look(settings().incoming, context.cursor)
+    if found.request is None:
+        return dg.SensorResult(skip_reason=found.said, cursor=found.cursor)
+    context.log.info(found.said)
+    request = dg.RunRequest(run_key=found.request, tags={**run_tags(), "derma/incoming": found.request})
+    return dg.SensorResult(run_requests=[request], cursor=found.cursor)
+
+
+new_content = dg.AutomationConditionSensorDefinition(
+    "new_content",
+    target=dg.AssetSelection.all(),
+    minimum_interval_seconds=_EVERY_S,
+    default_status=_STATUS,
+    run_tags=run_tags(),
+    description="Makes again what has other content upstream, down to the served bundle, in one run.",
+)
+
+
+@dg.run_failure_sensor(
+    default_status=dg.DefaultSensorStatus.RUNNING if settings().webhook else dg.DefaultSensorStatus.STOPPED,
+    monitor_all_code_locations=True,
+)
+def failed_run(context: dg.RunFailureSensorContext) -> None:
+    """Posts to `DERMA_WEBHOOK` what failed and why."""
+    address = settings().webhook
+    if not address:
+        return
+    run = context.dagster_run
+    failures = [event.step_failure_data.error for event in context.get_step_failure_events()]
+    errors = [error.message for error in failures if error is not None]
+    error = "\n".join(errors) or context.failure_event.message or ""
+    post(address, failure_document(run.run_id, run.job_name, error, dict(run.tags)))

@@ -1,0 +1,47 @@
+"""Looking at the folder of new pictures again and again: what is settled, what is whole, what was not asked for yet."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from derma_assets.dataset.incoming import read_batches, signature
+from derma_assets.storage.fingerprint import fingerprint_json
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look found.
+
+    Attributes:
+        cursor: To be handed to the next look.
+        request: Name of what is new and whole, the same for the same content; None if there is no such thing.
+        said: What is waited for, or what is new.
+    """
+
+    cursor: str
+    request: str | None
+    said: str
+
+
+def look(folder: Path, cursor: str | None) -> Look:
+    """Look at the folder that batches are dropped into.
+
+    Nothing is asked for while anything below the folder changes between two looks, so a copy of any length is
+    waited for; the clocks of the machines that write play no part.
+
+    Args:
+        folder: Folder of the batches.
+        cursor: Of the look before; None at the first.
+    """
+    before = json.loads(cursor) if cursor else {"signature": None, "asked": None}
+    now = fingerprint_json(signature(folder)) if folder.is_dir() else ""
+    if now != before["signature"]:
+        return Look(json.dumps({**before, "signature": now}), None, f"{folder} has changed since the last look")
+    batches = read_batches(folder)
+    whole = [batch.folder for batch in batches if batch.is_whole]
+    waiting = [f"{batch.folder.name} waits for {batch.waiting_for[0]}" for batch in batches if not batch.is_whole]
+    request = fingerprint_json({path.name: signature(path) for path in whole}) if whole else None
+    if request is None or request == before["asked"]:
+        return Look(json.dumps(before), None, "; ".join(waiting) or "nothing new")
+    said = "; ".join([f"whole: {', '.join(path.name for path in whole)}", *waiting])
+    return Look(json.dumps({**before, "asked": request}), request, said)

@@ -1,0 +1,70 @@
+"""The folder of new pictures, looked at again and again while somebody copies into it."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from derma_assets.automation import sensors
+from derma_assets.automation.watch import look
+from derma_assets.settings import Settings
+from derma_assets_tests.dataset.test_incoming import ALL, METADATA, NEW, drop
+
+
+def test_a_batch_is_asked_for_once_when_it_is_whole_and_settled(tmp_path: Path) -> None:
+    incoming = tmp_path / "incoming"
+    assert look(incoming, None).request is None
+    folder = drop(incoming)
+    picture = folder / "pictures" / f"{NEW['image_id'].iloc[0]}.jpg"
+    content = picture.read_bytes()
+    picture.write_bytes(content[:100])
+    first = look(incoming, None)
+    assert (first.request, "changed" in first.said) == (None, True)
+    half = look(incoming, first.cursor)
+    assert half.request is None
+    assert "clinic-1 waits for" in half.said
+    picture.write_bytes(content)
+    moving = look(incoming, half.cursor)
+    assert moving.request is None
+    whole = look(incoming, moving.cursor)
+    assert whole.request is not None
+    assert "whole: clinic-1" in whole.said
+    again = look(incoming, whole.cursor)
+    assert (again.request, again.said) == (None, "nothing new")
+
+
+def test_a_second_batch_is_asked_for_though_a_third_is_not_whole(tmp_path: Path) -> None:
+    incoming = tmp_path / "incoming"
+    drop(incoming, "a", ALL.iloc[40:50])
+    asked, cursor = [], None
+    for _ in range(3):
+        found = look(incoming, cursor)
+        asked.append(found.request)
+        cursor = found.cursor
+    drop(incoming, "b", ALL.iloc[50:60])
+    (drop(incoming, "c", ALL.iloc[60:70]) / METADATA).unlink()
+    settling = look(incoming, cursor)
+    found = look(incoming, settling.cursor)
+    assert found.request not in (None, *asked)
+    assert found.said == f"whole: a, b; c waits for no {METADATA}"
+
+
+def test_the_sensor_asks_for_the_metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = Settings(dataset="sample", data_dir=tmp_path)
+    monkeypatch.setattr(sensors, "settings", lambda: chosen)
+    drop(chosen.incoming)
+    cursor: str | None = None
+    asked = []
+    for _ in range(4):
+        context = dg.build_sensor_context(cursor=cursor)
+        result = sensors.new_pictures(context)
+        assert isinstance(result, dg.SensorResult)
+        cursor = result.cursor
+        asked += result.run_requests or []
+    (request,) = asked
+    assert request.run_key == request.tags["derma/incoming"]
+
+
+def test_sensors_are_off_until_someone_turns_them_on() -> None:
+    for sensor in (sensors.new_pictures, sensors.new_content, sensors.failed_run):
+        assert sensor.default_status is dg.DefaultSensorStatus.STOPPED
