@@ -14,6 +14,8 @@ from derma_assets.dataset import assets as dataset_assets
 from derma_assets.dataset import checks as dataset_checks
 from derma_assets.evaluation import assets as evaluation_assets
 from derma_assets.evaluation import (
+    drift_assets,
+    drift_checks,
     explanation_assets,
     quality_assets,
     quality_checks,
@@ -40,6 +42,7 @@ defs = dg.Definitions(
             training_assets,
             calibration_assets,
             evaluation_assets,
+            drift_assets,
             uncertainty_assets,
             quality_assets,
             explanation_assets,
@@ -56,6 +59,7 @@ defs = dg.Definitions(
             training_checks,
             calibration_checks,
             quality_checks,
+            drift_checks,
             browser_checks,
             promotion_checks,
         ]

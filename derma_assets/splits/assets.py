@@ -58,7 +58,14 @@ def grouped_splits(raw_metadata: pd.DataFrame) -> dg.MaterializeResult:
     )
 
 
-@stage_asset("splits", kinds={"pandas"}, io_manager_key="table", code_version="1", reuse=False)
+@stage_asset(
+    "splits",
+    kinds={"pandas"},
+    io_manager_key="table",
+    code_version="1",
+    reuse=False,
+    deps=["data_drift"],  # which compares with what is stored of this one, so it comes before
+)
 def training_set(
     context: dg.AssetExecutionContext, grouped_splits: pd.DataFrame, raw_images: pd.DataFrame
 ) -> dg.MaterializeResult:

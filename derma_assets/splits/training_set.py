@@ -37,6 +37,15 @@ def new_lesions(now: pd.DataFrame, earlier: pd.DataFrame) -> int:
     return len(set(now["lesion_id"]) - set(earlier["lesion_id"]))
 
 
+def arrived_since(splits: pd.DataFrame, earlier: pd.DataFrame | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the pictures of the split that the earlier set does not have, and the others.
+
+    Without an earlier set nothing has arrived: everything is known.
+    """
+    known = splits["image_id"].isin(earlier["image_id"]) if earlier is not None else splits["image_id"].notna()
+    return splits[~known].reset_index(drop=True), splits[known].reset_index(drop=True)
+
+
 def _still_holds(now: pd.DataFrame, earlier: pd.DataFrame) -> bool:
     """Return whether all that the earlier set says is still so: a correction is never too little."""
     both = earlier.merge(now, how="left", on="image_id", suffixes=("", "_now"))

@@ -1,0 +1,70 @@
+"""Whether what arrives is like what the model was trained on."""
+
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+
+from derma_assets.browser.spread import spread_rows
+from derma_assets.calibration.input_guard import read_guard
+from derma_assets.dataset.image_arrays import ImageArrays
+from derma_assets.evaluation.drift import LEAST_ARRIVED, class_shares, drift_table, measured
+from derma_assets.evaluation.drift_figures import drift_figure
+from derma_assets.settings import settings
+from derma_assets.splits.training_set import arrived_since
+from derma_assets.stage import stage_asset
+from derma_assets.storage.fingerprint import fingerprint_table
+from derma_assets.storage.paths import stored_path
+from derma_assets.storage.stored_model import StoredModel
+from derma_assets.training.predictor import feature_extractor
+from derma_assets.ui_metadata import figure, note, table_preview
+
+# So many of the known pictures are enough to compare with.
+_KNOWN = 2000
+
+
+@stage_asset("evaluation", kinds={"scipy", "numpy"}, io_manager_key="table", code_version="1", reuse=False)
+def data_drift(image_arrays: Path, grouped_splits: pd.DataFrame, raw_images: pd.DataFrame) -> dg.MaterializeResult:
+    """New pictures beside those of the last training set: diagnoses, colour, light, focus, size, and how unfamiliar.
+
+    Made before `training_set` takes them in. `distance` is from 0, alike, to 1, nothing in common; one that is large
+    and no chance is marked as drifted: look at the figure before you let such pictures into a training. Another camera,
+    another clinic's mix of patients, or pictures that are none of skin look like that.
+    """
+    store = settings().store
+    path = stored_path(store, "training_set", "table")
+    arrived, known = arrived_since(grouped_splits, pd.read_parquet(path) if path.exists() else None)
+    arrays = ImageArrays.open(image_arrays)
+    sides = [part[part["image_id"].isin(arrays.image_ids)].reset_index(drop=True) for part in (known, arrived)]
+    sides[0] = sides[0].iloc[spread_rows(sides[0].index.to_numpy(), _KNOWN)].reset_index(drop=True)
+    guard_path = stored_path(store, "input_guard", "folder")
+    model = StoredModel(stored_path(store, "trained_model", "keras_model"))
+    sizes = raw_images.set_index("image_id")[["width", "height"]]
+    tables = []
+    for side in sides:
+        pixels = arrays.pixels[arrays.rows(side["image_id"].tolist())]
+        table = measured(pixels).assign(dx=side["dx"])
+        table[["width", "height"]] = sizes.loc[side["image_id"]].to_numpy(float)
+        if len(arrived) and guard_path.exists() and model.path.exists():
+            familiarity = read_guard(guard_path).familiarity
+            features = feature_extractor(model.load(), familiarity.layer)(pixels)
+            table["unfamiliarity"] = familiarity.unfamiliarity(features)
+        tables.append(table)
+    table = drift_table(*tables)
+    drifted = table.loc[table["drifted"], "measure"].tolist()
+    return dg.MaterializeResult(
+        value=table,
+        data_version=dg.DataVersion(fingerprint_table(table)),
+        metadata={
+            "arrived": len(sides[1]),
+            "enough_to_judge": len(sides[1]) >= LEAST_ARRIVED,
+            "drifted": ", ".join(drifted) or "nothing",
+            **{
+                f"{name}_distance": distance for name, distance in zip(table["measure"], table["distance"], strict=True)
+            },
+            "distances": figure(drift_figure(*tables)) if len(sides[1]) else "nothing has arrived",
+            "diagnoses": table_preview(class_shares(sides[0]["dx"], sides[1]["dx"])),
+            "table": table_preview(table, rows=len(table)),
+            "note": note(),
+        },
+    )

@@ -1,0 +1,90 @@
+"""Drift: pictures like the known ones raise no warning; another camera and another mix do."""
+
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import ks_2samp
+
+from derma_assets.evaluation import drift_assets
+from derma_assets.evaluation.drift import LEAST_ARRIVED, class_shares, drift_table, measured
+from derma_assets.evaluation.drift_checks import arrivals_are_like_what_is_known
+from derma_assets.settings import Settings
+from derma_assets.storage.io_managers import io_managers
+from derma_assets_tests import small_study
+
+
+def side(count: int, seed: int, shift: float = 0.0, dx: tuple[str, ...] = ("nv", "nv", "mel")) -> pd.DataFrame:
+    draw = np.random.default_rng(seed)
+    return pd.DataFrame({"dx": draw.choice(dx, count), "red": draw.normal(150 + shift, 20, count)})
+
+
+def test_alike_is_no_drift() -> None:
+    table = drift_table(side(500, 1), side(60, 2)).set_index("measure")
+    assert not table["drifted"].any()
+    assert table.loc["red", ["known", "arrived"]].tolist() == pytest.approx([150, 150], abs=8)
+
+
+def test_another_camera_is_drift_of_its_measure_alone() -> None:
+    known, arrived = side(500, 1), side(60, 2, shift=25)
+    table = drift_table(known, arrived).set_index("measure")
+    assert table["drifted"].to_dict() == {"diagnoses": False, "red": True}
+    assert table.at["red", "distance"] == pytest.approx(ks_2samp(known["red"], arrived["red"]).statistic)
+
+
+def test_another_mix_is_drift_of_the_diagnoses() -> None:
+    table = drift_table(side(500, 1), side(60, 2, dx=("bcc",))).set_index("measure")
+    assert table["drifted"].to_dict() == {"diagnoses": True, "red": False}
+    assert table.at["diagnoses", "distance"] == pytest.approx(1)
+
+
+def test_few_pictures_say_nothing() -> None:
+    assert not drift_table(side(500, 1), side(LEAST_ARRIVED - 1, 2, shift=100, dx=("bcc",)))["drifted"].any()
+    assert len(drift_table(side(500, 1), side(0, 2))) == 1
+
+
+def test_shares_by_hand() -> None:
+    shares = class_shares(pd.Series(["nv", "nv", "mel", "bcc"]), pd.Series(["mel"])).set_index("dx")
+    assert shares.loc[["nv", "mel", "df"]].to_numpy().tolist() == [[0.5, 0], [0.25, 1], [0, 0]]
+
+
+def test_measures_of_a_plain_picture() -> None:
+    picture = np.broadcast_to(np.array([10, 20, 30], np.uint8), (1, 32, 32, 3))
+    (row,) = measured(picture).to_dict("records")
+    assert (row["red"], row["green"], row["blue"], row["sharpness"]) == (10, 20, 30, 0)
+
+
+def test_the_asset_compares_with_the_last_training_set_and_the_check_warns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = Settings(dataset="sample", data_dir=tmp_path)
+    monkeypatch.setattr(drift_assets, "settings", lambda: chosen)
+    splits = small_study.splits()
+    files = splits[["image_id"]].assign(width=64, height=48)
+    files.loc[files.index[:40], ["width", "height"]] = [640, 480]
+    upstream = small_study.stand_ins(
+        {
+            "image_arrays": ("folder", small_study.write_arrays(tmp_path / "arrays")),
+            "grouped_splits": ("table", splits),
+            "raw_images": ("table", files),
+        }
+    )
+    parts = [*upstream, drift_assets.data_drift, arrivals_are_like_what_is_known]
+
+    def run() -> dg.ExecuteInProcessResult:
+        return dg.materialize(parts, resources=io_managers(chosen.store))
+
+    first = run()
+    assert first.get_asset_check_evaluations()[0].passed
+    (event,) = first.asset_materializations_for_node("data_drift")
+    assert event.metadata["arrived"].value == 0
+    splits.iloc[40:].to_parquet(chosen.store / "training_set.parquet")
+    second = run()
+    (event,) = second.asset_materializations_for_node("data_drift")
+    assert event.metadata["arrived"].value == 40
+    (check,) = second.get_asset_check_evaluations()
+    assert not check.passed
+    assert "width (distance 1.00)" in (check.description or "")
+    assert check.severity == dg.AssetCheckSeverity.WARN
