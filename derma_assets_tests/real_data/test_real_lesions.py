@@ -57,7 +57,8 @@ def test_the_graph_runs_on_real_lesions(few_lesions: Path, tmp_path_factory: pyt
     store = data_dir / "store" / "ham10000"
     overall = pd.read_parquet(store / "overall_metrics.parquet").set_index("metric")["value"]
     print(overall.to_string())
-    # Always answering "nevus" is right for about two thirds; a backbone that knows pictures does more than that.
-    assert overall["balanced_accuracy"] > 2 / 7
+    # 0.5 without skill; balanced accuracy on so few lesions says more about chance than about the backbone.
+    per_class = pd.read_parquet(store / "per_class_metrics.parquet")
+    assert per_class.loc[per_class["metric"] == "roc_auc", "value"].mean() > 0.65
     manifest = json.loads((store / "tfjs_bundle" / "manifest.json").read_text())
     assert manifest["dataset"]["synthetic"] is False
