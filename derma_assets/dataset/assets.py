@@ -120,7 +120,7 @@ def image_arrays(raw_images: pd.DataFrame) -> dg.MaterializeResult:
             "left_out": len(raw_images) - len(arrays.pixels),
             "size_px": arrays.size,
             "decoded": counts.decoded,
-            "reused": counts.reused,
+            "copied": counts.reused,
             "megabytes": round(arrays.pixels.nbytes / 1e6, 1),
             "as_the_model_sees_them": figure(arrays_figure(arrays.pixels)),
             "preview": table_preview(arrays.index),

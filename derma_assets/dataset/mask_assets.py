@@ -33,6 +33,7 @@ _COMPARED = 400
     io_manager_key="folder",
     code_version="1",
     reads_settings=["dataset", "ham10000_dir"],
+    reuse=False,  # the mask files may have changed; what has not is copied
 )
 def lesion_masks(image_arrays: Path, raw_metadata: pd.DataFrame) -> dg.MaterializeResult:
     """Where the lesion is in every picture of `image_arrays`: the data set's mask, or an estimate where it has none.
@@ -54,7 +55,7 @@ def lesion_masks(image_arrays: Path, raw_metadata: pd.DataFrame) -> dg.Materiali
             "given": int((masks.index["source"] == GIVEN).sum()),
             "estimated": int((masks.index["source"] == ESTIMATED).sum()),
             "made": counts.made,
-            "reused": counts.reused,
+            "copied": counts.reused,
             "empty": int((~masks.masks.any(axis=(1, 2))).sum()),
             "mean_share_of_picture": float(masks.masks.mean()),
             "outlines": figure(masks_figure(arrays.pixels, masks.masks), photographs=True),

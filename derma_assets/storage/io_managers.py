@@ -20,7 +20,7 @@ from upath import UPath
 
 from derma_assets.errors import StorageError
 from derma_assets.reuse import DATA_VERSION, MADE_FROM, Reuse
-from derma_assets.storage.atomic import copy_folder, replacing, restore_interrupted_swap
+from derma_assets.storage.atomic import copy_folder, explained, replacing, restore_interrupted_swap
 from derma_assets.storage.paths import EXTENSIONS, how_to_store, is_built_beside
 from derma_assets.storage.records import StoredRecord, damaged_files, read_record, record_of, record_path, write_record
 from derma_assets.storage.stored_model import StoredModel
@@ -44,7 +44,8 @@ class StoreIOManager(dg.UPathIOManager):
         record = record_path(self.store, context.asset_key.path[-1], partition)
         try:
             # Without it a process killed before the new record is there would leave that of the old content.
-            record.unlink(missing_ok=True)
+            with explained(stored):
+                record.unlink(missing_ok=True)
             with replacing(stored) as beside:
                 self.write(obj, beside)
             said = context.output_metadata

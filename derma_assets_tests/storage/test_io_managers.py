@@ -24,7 +24,7 @@ from derma_assets.storage.paths import EXTENSIONS, building_folder, stored_path
 
 
 def store(manager: dg.UPathIOManager, value: object, path: Path) -> None:
-    manager.dump_to_path(dg.build_output_context(), value, UPath(path))
+    manager.dump_to_path(dg.build_output_context(asset_key=dg.AssetKey(path.stem)), value, UPath(path))
 
 
 def load(manager: dg.UPathIOManager, path: Path) -> object:
@@ -92,7 +92,7 @@ def test_what_was_never_stored_is_named_with_the_command(manager: type[dg.UPathI
 
 
 def test_paths_and_managers_agree_on_every_kind(tmp_path: Path) -> None:
-    managers = io_managers(tmp_path)
+    managers = {key: value for key, value in io_managers(tmp_path).items() if isinstance(value, dg.UPathIOManager)}
     assert managers.keys() == EXTENSIONS.keys()
     for key, manager in managers.items():
         stored = dg.build_output_context(asset_key=dg.AssetKey("asset"))
@@ -124,7 +124,8 @@ from derma_assets.storage.io_managers import io_managers
 
 disk, managers = Path(sys.argv[1]), io_managers(Path(sys.argv[1]))
 def dump(key, value, name):
-    managers[key].dump_to_path(dg.build_output_context(), value, UPath(disk / name))
+    context = dg.build_output_context(asset_key=dg.AssetKey(name.partition(".")[0]))
+    managers[key].dump_to_path(context, value, UPath(disk / name))
 
 class Model:
     """Saves as a Keras model does, without the time that importing TensorFlow takes."""
