@@ -14,6 +14,7 @@ from derma_assets.dataset import assets as dataset_assets
 from derma_assets.dataset import checks as dataset_checks
 from derma_assets.evaluation import assets as evaluation_assets
 from derma_assets.evaluation import (
+    card_assets,
     explanation_assets,
     quality_assets,
     quality_checks,
@@ -45,6 +46,7 @@ defs = dg.Definitions(
             subgroup_assets,
             browser_assets,
             latency_asset,
+            card_assets,
         ]
     ),
     asset_checks=dg.load_asset_checks_from_modules(
