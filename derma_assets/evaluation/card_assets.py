@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from derma_assets.evaluation.model_card.blocks import keys
-from derma_assets.evaluation.model_card.card import HTML, MARKDOWN, fingerprint, write_card
+from derma_assets.evaluation.model_card.card import HTML, MARKDOWN, fingerprint, in_short, write_card
 from derma_assets.evaluation.model_card.evidence import Made, Provenance
 from derma_assets.evaluation.model_card.gather import INPUTS, gathered, stored_studies
 from derma_assets.evaluation.model_card.provenance import file_times, git_commit, package_versions
@@ -31,8 +31,8 @@ def model_card(context: dg.AssetExecutionContext, **assets: Any) -> dg.Materiali
 
     HTML that fetches nothing, and the same as Markdown: what the model is for, the data, the training, every figure on
     test with its interval, whom it fails, and two reporting checklists (CLAIM 2024, TRIPOD+AI), which also say what was
-    not done. It holds no photographs, so it may be passed on. Cross-validation, data sets of others and trials are in it
-    if they were stored before; they are no inputs, so they do not make a card stale.
+    not done. It holds no photographs, so it may be passed on. Cross-validation, data sets of others and trials are in
+    it if they were stored before; they are no inputs, so they do not make a card stale.
     """
     chosen = settings()
     events = {name: context.instance.get_latest_materialization_event(dg.AssetKey(name)) for name in INPUTS}
@@ -61,7 +61,7 @@ def model_card(context: dg.AssetExecutionContext, **assets: Any) -> dg.Materiali
             "html_bytes": bytes_of[HTML],
             "sections": len(keys(sections)),
             "weights": evidence.model.fingerprint,
-            "in_short": dg.MetadataValue.md(sections[0].blocks[-2].markdown),
+            "in_short": dg.MetadataValue.md(in_short(sections)),
             "note": note(),
         },
         data_version=dg.DataVersion(fingerprint(sections)),

@@ -72,6 +72,15 @@ class Section:
     parts: tuple["Section", ...] = ()
 
 
+def numbers(sections: tuple[Section, ...], above: str = "") -> dict[str, str]:
+    """Return the number of every section and part by its key, such as `7` and `7.2`."""
+    found: dict[str, str] = {}
+    for place, section in enumerate(sections, start=1):
+        found[section.key] = f"{above}{place}"
+        found |= numbers(section.parts, f"{above}{place}.")
+    return found
+
+
 def keys(sections: tuple[Section, ...]) -> list[str]:
     """Return the anchors of all sections and their parts, in order."""
     return [key for section in sections for key in (section.key, *keys(section.parts))]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from derma_assets.evaluation.model_card.blocks import Picture, Section, Table, Text
+from derma_assets.evaluation.model_card.blocks import Picture, Section, Table, Text, numbers
 from derma_assets.evaluation.model_card.caveats import ethics, limits
 from derma_assets.evaluation.model_card.checklist import checklists
 from derma_assets.evaluation.model_card.comparison import comparison
@@ -11,7 +11,7 @@ from derma_assets.evaluation.model_card.delivery import delivery
 from derma_assets.evaluation.model_card.evidence import Evidence, Provenance
 from derma_assets.evaluation.model_card.groups import explanations, external, groups
 from derma_assets.evaluation.model_card.html import as_html
-from derma_assets.evaluation.model_card.opening import identity, intended_use, summary
+from derma_assets.evaluation.model_card.opening import identity, intended_use, summary, versions
 from derma_assets.evaluation.model_card.results import results
 from derma_assets.evaluation.model_card.signature import signature
 from derma_assets.evaluation.model_card.sources import Sources
@@ -24,7 +24,7 @@ HTML, MARKDOWN = "model_card.html", "model_card.md"
 
 def sections(evidence: Evidence, provenance: Provenance) -> tuple[Section, ...]:
     """Return the sections in the order in which they are read."""
-    return (
+    before = (
         summary(evidence),
         identity(evidence, provenance),
         intended_use(evidence),
@@ -39,9 +39,11 @@ def sections(evidence: Evidence, provenance: Provenance) -> tuple[Section, ...]:
         comparison(evidence),
         limits(evidence),
         ethics(evidence),
-        checklists(evidence),
-        signature(evidence),
     )
+    of = numbers(before)
+    every = [one for section in before for one in (section, *section.parts)]
+    titles = {one.key: f"{of[one.key]} {one.title}" for one in every}
+    return (*before, checklists(evidence, titles), versions(provenance), signature(evidence))
 
 
 def title(evidence: Evidence) -> str:
@@ -59,6 +61,11 @@ def write_card(evidence: Evidence, provenance: Provenance, folder: Path) -> tupl
     (folder / HTML).write_text(as_html(heading, evidence.chosen.synthetic, found, sources), encoding="utf-8")
     (folder / MARKDOWN).write_text(as_markdown(heading, found, sources), encoding="utf-8")
     return found
+
+
+def in_short(found: tuple[Section, ...]) -> str:
+    """Return the text of the first section as Markdown."""
+    return "\n\n".join(block.markdown for block in found[0].blocks if isinstance(block, Text))
 
 
 def fingerprint(found: tuple[Section, ...]) -> str:

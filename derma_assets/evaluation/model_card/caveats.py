@@ -10,6 +10,7 @@ from derma_assets.evaluation.markdown import percent, three
 from derma_assets.evaluation.model_card.blocks import Section, Text
 from derma_assets.evaluation.model_card.evidence import Evidence
 from derma_assets.evaluation.model_card.wording import bullets, cell, in_hundred, row_of
+from derma_assets.evaluation.report import KIND_LABELS
 
 _NAMES = {diagnosis.code: diagnosis.name for diagnosis in DIAGNOSES}
 
@@ -27,7 +28,7 @@ def limits(evidence: Evidence) -> Section:
         _refused(evidence),
         _gap(evidence),
         "**One collection.** Model and test come from the same pictures, cameras and clinics, and "
-        f"{evidence.leakage_audit.shape[0]:,} look-alike pairs lie across sides. Elsewhere it will do worse; "
+        f"{evidence.leakage_audit.shape[0]:,} look-alike pairs lie across sides. Elsewhere it is likely to do worse; "
         + (
             "see [External validation](#external)." if evidence.studies.external else "how much worse was not measured."
         ),
@@ -106,11 +107,12 @@ def _heat(evidence: Evidence) -> str:
 
 def _refused(evidence: Evidence) -> str:
     bad = evidence.refusal_rates[evidence.refusal_rates["bad"]]
-    worst = bad.loc[bad["share"].idxmin()]
+    worst = bad.sort_values("share", kind="stable").iloc[0]
+    kind = KIND_LABELS[str(worst["kind"])].lower()
     return (
-        f"**Wrong pictures.** Of the kinds tried, the guard lets through most of `{worst['kind'].replace('_', ' ')}`: "
-        f"{percent(1 - worst['share'])} ({percent(1 - worst['high'])} to {percent(1 - worst['low'])}). It does not "
-        "notice a lesion of an eighth kind that looks like a lesion."
+        f"**Wrong pictures.** Of the kinds tried, the guard lets through {kind} most often: "
+        f"{percent(1 - worst['share'])} ({percent(1 - worst['high'])} to {percent(1 - worst['low'])}). A lesion of an "
+        "eighth kind looks like a lesion to it."
     )
 
 
@@ -122,7 +124,7 @@ def _gap(evidence: Evidence) -> str:
             "**Groups.** No gap in referral sensitivity between groups is shown, for want of malignant lesions in "
             "most of them as much as for want of a gap. Dark skin is not in the data."
         )
-    largest = clear.loc[clear["value"].idxmax()]
+    largest = clear.sort_values("value", kind="stable").iloc[-1]
     lowest, highest = (str(largest[end]).replace("_", " ") for end in ("lowest_group", "highest_group"))
     attribute = str(largest["attribute"]).replace("_", " ")
     return (
@@ -137,9 +139,9 @@ def ethics(evidence: Evidence) -> Section:
     data = (
         "The pictures are generated: no person is in the data."
         if evidence.chosen.synthetic
-        else "The pictures were collected in care, published without what identifies patients, under CC BY-NC 4.0; ethical "
-        "approval is that of the data set's authors (see their paper). This project has asked for none of its own, "
-        "and no patient or member of the public took part in it."
+        else "The pictures were collected in care and published without what identifies patients, under CC BY-NC 4.0; "
+        "ethical approval is that of the data set's authors (see their paper). This project has asked for none of "
+        "its own, and no patient or member of the public took part in it."
     )
     points = [
         data,

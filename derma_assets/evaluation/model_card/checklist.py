@@ -1,11 +1,11 @@
 """Two reporting checklists, item by item: where the card answers it, or why it does not.
 
 The items are in `claim_2024.csv` (Tejani et al., Radiology: Artificial Intelligence 6(4), e240300, 2024) and
-`tripod_ai.csv` (Collins et al., BMJ 385, e078378, 2024), in short words of our own: who reports by an instrument reads the
-instrument.
+`tripod_ai.csv` (Collins et al., BMJ 385, e078378, 2024), in short words of our own: who reports by an instrument reads
+the instrument.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,8 +59,13 @@ def read_items(instrument: Instrument) -> pd.DataFrame:
     return pd.read_csv(instrument.file, dtype=str, keep_default_na=False)
 
 
-def checklists(evidence: Evidence) -> Section:
-    """Return the section with both checklists."""
+def checklists(evidence: Evidence, titles: Mapping[str, str]) -> Section:
+    """Return the section with both checklists.
+
+    Args:
+        evidence: Decides which of what an item needs is there.
+        titles: What each section that an item may point to is called, by its key.
+    """
     there = {
         name
         for name, given in (
@@ -74,16 +79,16 @@ def checklists(evidence: Evidence) -> Section:
         "card is made by program from one run, so what only people can say (funding, registration, approval) stays "
         "open."
     )
-    parts = tuple(_checklist(instrument, there) for instrument in INSTRUMENTS)
+    parts = tuple(_checklist(instrument, there, titles) for instrument in INSTRUMENTS)
     return Section("checklists", "Checklists", (Text(text),), parts)
 
 
-def _checklist(instrument: Instrument, there: Collection[str]) -> Section:
+def _checklist(instrument: Instrument, there: Collection[str], titles: Mapping[str, str]) -> Section:
     items = read_items(instrument)
     rows = []
     for item in items.to_dict("records"):
         status = NOT_DONE if item["needs"] and item["needs"] not in there else item["status"]
-        links = ", ".join(f"[{key}](#{key})" for key in item["sections"].split())
+        links = ", ".join(f"[{titles[key]}](#{key})" for key in item["sections"].split())
         note = item["note"] if status != ANSWERED else ""
         rows.append(
             {

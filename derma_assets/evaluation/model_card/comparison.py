@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from derma_assets.diagnoses import ACTINIC_KERATOSES
-from derma_assets.evaluation.markdown import three
+from derma_assets.evaluation.markdown import numbers
 from derma_assets.evaluation.model_card.blocks import Section, Table, Text
 from derma_assets.evaluation.model_card.delivery import MEGABYTE
 from derma_assets.evaluation.model_card.evidence import Evidence
@@ -50,10 +50,10 @@ PUBLISHED = (
 def comparison(evidence: Evidence) -> Section:
     """Return the section that compares with the paper."""
     text = (
-        'The figures of "Derma Diagnostics" (MobileNet on HAM10000) are shown because a reader will look for them. They '
-        "contradict each other, and its melanoma figures are not reachable on the paper's own terms: no published "
-        "single small network that we know of is near them on lesion-disjoint splits. So they are no target that was "
-        "met or missed; we report what we measure."
+        "The figures of *Derma Diagnostics* (MobileNet on HAM10000) are shown because a reader will look for them. "
+        "They contradict each other, and its melanoma figures are not reachable on the paper's own terms: no "
+        "published single small network that we know of is near them on lesion-disjoint splits. So they are no "
+        "target that was met or missed; we report what we measure."
     )
     if evidence.chosen.synthetic:
         text += " **Here nothing can be compared: what was measured is of generated pictures.**"
@@ -84,12 +84,12 @@ def comparison_markdown(evidence: Evidence) -> str:
         rows.append(
             {
                 **row,
-                "we measured, one view": f"{three(measured['value'])} ({three(measured['low'])} to {three(measured['high'])})",
+                "we measured, one view": " ".join(numbers(measured)),
                 "several views": averaged,
                 "so": "" if evidence.chosen.synthetic else verdict(one.value, measured),
             }
         )
-    heads = {"several views": f"mean of {evidence.most_views} views", "so": "the paper's figure is"}
+    heads = {"several views": f"mean of {evidence.most_views} views", "so": "paper's figure, beside one view"}
     shown = [name for name in rows[0] if name != "several views" or evidence.most_views > 1]
     return table_of([{heads.get(name, name): row[name] for name in shown} for row in rows], right=("paper says",))
 

@@ -4,6 +4,7 @@ import pandas as pd
 
 from derma_assets.dataset.figures import class_counts, class_counts_figure
 from derma_assets.dataset.metadata_schema import UNKNOWN
+from derma_assets.diagnoses import MALIGNANT
 from derma_assets.evaluation.data_quality import FINDINGS
 from derma_assets.evaluation.markdown import percent
 from derma_assets.evaluation.model_card.blocks import Picture, Section, Table, Text
@@ -15,20 +16,23 @@ from derma_assets.splits.leakage import HASH_BITS, NEAR_DUPLICATE_BITS
 from derma_assets.splits.split_quality import class_shares, lesions_on_two_sides
 
 _AGES = {"0-19": (0, 20), "20-39": (20, 40), "40-59": (40, 60), "60-79": (60, 80), "80 and over": (80, 1000)}
-_SOURCE = """HAM10000 (Tschandl, Rosendahl, Kittler, *The HAM10000 dataset*, Scientific Data 5, 180161, 2018): dermatoscopic
-pictures of pigmented lesions, collected over some twenty years at the Department of Dermatology of the Medical University
-of Vienna, Austria, and in a skin-cancer practice in Queensland, Australia. Pictures of poor quality, and lesions with
-other diagnoses, were left out by its authors; they also cropped, centred and colour-corrected some, and removed
-what identified patients. Dermatoscopes differ and are not recorded for each picture; neither are patients, skin type,
-treatment or dates. One lesion may have several pictures.
+_SOURCE = """\
+HAM10000 (Tschandl, Rosendahl, Kittler, *The HAM10000 dataset*, Scientific Data 5, 180161, 2018): dermatoscopic
+pictures of pigmented lesions, collected over some twenty years at the Department of Dermatology of the Medical
+University of Vienna, Austria, and in a skin-cancer practice in Queensland, Australia. Pictures of poor quality, and
+lesions with other diagnoses, were left out by its authors; they also cropped, centred and colour-corrected some, and
+removed what identified patients. Dermatoscopes differ and are not recorded for each picture; neither are patients,
+skin type, treatment or dates. One lesion may have several pictures.
 
-The reference standard is the data set's own diagnosis: histopathology for all malignant and some benign lesions, else
-follow-up, agreement of experts, or confocal microscopy (`dx_type` below). There is one label a lesion, and no record
-of how far experts agreed. What was confirmed by follow-up or consensus is nearly always a nevus, so the easy lesions and
-the sure labels are not spread alike."""
-_GENERATED = """The embedded sample: pictures of skin and lesions drawn by a program, with the columns, imbalance and defects
-of HAM10000's metadata. The "diagnosis" of a picture is what the program was told to draw; no patient, no clinic and no
-reference standard is behind it."""
+The reference standard is the data set's own diagnosis, confirmed by histopathology, follow-up, agreement of experts or
+confocal microscopy (`dx_type` below). There is one label a lesion, and no record of who judged or how far experts
+agreed.
+"""
+_GENERATED = """\
+The embedded sample: pictures of skin and lesions drawn by a program, with the columns, imbalance and defects of
+HAM10000's metadata. The "diagnosis" of a picture is what the program was told to draw; no patient, no clinic and no
+reference standard is behind it.
+"""
 
 
 def data(evidence: Evidence) -> Section:
@@ -54,13 +58,14 @@ def _source(evidence: Evidence) -> Section:
     ]
     text = (
         f"{len(metadata):,} pictures of {metadata['lesion_id'].nunique():,} lesions; {unreadable:,} could not be read "
-        "and were left out. No other picture was excluded."
+        "and were left out. No other picture was excluded. "
+        f"{_confirmed(metadata)}"
     )
     return Section(
         "data-source",
         "Source and diagnoses",
         (
-            Text(_GENERATED if evidence.chosen.synthetic else _SOURCE),
+            Text((_GENERATED if evidence.chosen.synthetic else _SOURCE).strip()),
             Text(text),
             Table(
                 table_of(counts, right=("pictures", "lesions", "share of lesions")),
@@ -76,6 +81,20 @@ def _source(evidence: Evidence) -> Section:
             ),
         ),
     )
+
+
+def _confirmed(metadata: pd.DataFrame) -> str:
+    """Return how surely malignant and followed-up lesions are labelled, in words."""
+    malignant = metadata[metadata["dx"].isin(MALIGNANT)]
+    followed = metadata[metadata["dx_type"] == "follow_up"]
+    by_histology = percent((malignant["dx_type"] == "histo").mean())
+    said = f"Of the pictures of malignant lesions, {by_histology} have a diagnosis by histopathology."
+    if len(followed):
+        benign = percent((~followed["dx"].isin(MALIGNANT)).mean())
+        said += (
+            f" Of those confirmed by follow-up, {benign} are benign: how a label was confirmed goes with what it is."
+        )
+    return said
 
 
 def _patients(evidence: Evidence) -> Section:

@@ -97,8 +97,8 @@ def _skin_tone(evidence: Evidence) -> Section:
         + (
             "there are none here."
             if evidence.chosen.synthetic
-            else "the collection is nearly all light skin from Austria and Australia. **The model must be taken as untested "
-            "on dark skin.**"
+            else "the collection is nearly all light skin from Austria and Australia. "
+            "**The model must be taken as untested on dark skin.**"
         )
     )
     counts = tone_counts(tones, metadata)
@@ -162,7 +162,7 @@ def explanations(evidence: Evidence) -> Section:
             Text(text),
             Text(meaning),
             Table(
-                explanations_markdown(table),
+                explanations_markdown(_shown(table)),
                 ("Share of heat inside the lesion, and how often its peak hits it, beside baselines.",),
                 ("explanations",),
             ),
@@ -175,6 +175,13 @@ def explanations(evidence: Evidence) -> Section:
             ),
         ),
     )
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Leave out of the table of explanations what a page of paper has no room for."""
+    maps = (table["map"] == GRAD_CAM) & (table["of"] == PREDICTED)
+    shown = ["mask_share", "centre_heat_inside", "coarse_centre_hit"]
+    return table[maps | (table["map"] == BASELINE) & table["metric"].isin(shown)]
 
 
 def external(evidence: Evidence) -> Section:

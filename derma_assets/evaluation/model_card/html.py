@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from derma_assets.diagnoses import DISCLAIMER
-from derma_assets.evaluation.model_card.blocks import Block, Picture, Section, Table
+from derma_assets.evaluation.model_card.blocks import Block, Picture, Section, Table, numbers
 from derma_assets.evaluation.model_card.sources import Sources
 
 _HERE = Path(__file__).parent
@@ -42,6 +42,7 @@ def as_html(heading: str, synthetic: bool, sections: tuple[Section, ...], source
         disclaimer=DISCLAIMER,
         synthetic=synthetic,
         sections=sections,
+        number=numbers(sections),
         style=Markup((_HERE / _STYLE).read_text(encoding="utf-8")),
         show=show,
     )
@@ -136,6 +137,5 @@ def as_svg(drawing: Figure) -> str:
 def size_in_pixels(svg: str) -> tuple[int, int]:
     """Return width and height of an SVG that Matplotlib wrote."""
     head = svg[: svg.index(">")]
-    width, height = (re.search(rf'\b{side}="([\d.]+)pt"', head) for side in ("width", "height"))
-    assert width is not None and height is not None
-    return round(float(width[1]) * _POINT), round(float(height[1]) * _POINT)
+    points = {side: float(size) for side, size in re.findall(r'\b(width|height)="([\d.]+)pt"', head)}
+    return round(points["width"] * _POINT), round(points["height"] * _POINT)

@@ -35,12 +35,13 @@ def summary(evidence: Evidence) -> Section:
         if evidence.studies.external
         else "It was **not** tested on pictures of another clinic."
     )
+    collection = "generated pictures" if evidence.chosen.synthetic else "one public collection of pictures"
     points = [
         f"**What:** a small convolutional network (MobileNet, deep learning) that gives a dermatoscopic picture of one "
         f"skin lesion a probability for each of {len(CODES)} diagnoses and says whether to refer; it runs in a "
         "browser, offline.",
-        "**Kind of study:** retrospective, on one public collection of pictures, split by lesion; the model was "
-        "developed and tested on parts of the same collection.",
+        f"**Kind of study:** retrospective, on {collection}, split by lesion; the model was developed and tested on parts "
+        "of the same collection.",
         f"**Tested on** {pictures:,} pictures of {lesions:,} lesions that it was neither trained nor tuned on: "
         f"accuracy {cell(overall, metric='accuracy')}, balanced accuracy {cell(overall, metric='balanced_accuracy')}, "
         f"melanoma ROC-AUC {cell(overall, metric='melanoma_roc_auc')}.",
@@ -80,14 +81,6 @@ def identity(evidence: Evidence, provenance: Provenance) -> Section:
         "Seed": str(evidence.chosen.seed),
         "Licence": manifest["dataset"]["licence"],
     }
-    versions = [
-        {
-            "asset": f"`{name}`",
-            "data version": f"`{made.data_version or 'not recorded'}`",
-            "stored": f"{made.at:{_TIME}}",
-        }
-        for name, made in sorted(provenance.made.items())
-    ]
     card = {
         "This card": f"{provenance.at:{_TIME}}",
         "Code (git commit)": provenance.commit,
@@ -107,9 +100,23 @@ def identity(evidence: Evidence, provenance: Provenance) -> Section:
             Table(facts(of_model, "model"), ("The model.",), ("trained_model", "tfjs_bundle")),
             Text(available),
             Table(facts(card, "made with"), ("When and with what this card was made.",), varies=True),
-            Table(table_of(versions), ("The versions of the data that this card was made from.",), varies=True),
         ),
     )
+
+
+def versions(provenance: Provenance) -> Section:
+    """Return the section that lists the assets behind the card."""
+    versions = [
+        {
+            "asset": f"`{name}`",
+            "data version": f"`{made.data_version or 'not recorded'}`",
+            "stored": f"{made.at:{_TIME}}",
+        }
+        for name, made in sorted(provenance.made.items())
+    ]
+    text = "The assets of the graph that this card was made from; a data version is a hash of content."
+    table = Table(table_of(versions), ("Assets and their versions.",), varies=True)
+    return Section("provenance", "Data behind this card", (Text(text), table))
 
 
 def intended_use(evidence: Evidence) -> Section:

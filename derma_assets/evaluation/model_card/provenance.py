@@ -39,7 +39,7 @@ def git_commit(root: Path = _ROOT) -> str:
         )
     except (OSError, subprocess.SubprocessError):
         return "not known: git did not answer"
-    return commit.stdout.strip() + (", with uncommitted changes" if changes.stdout.strip() else "")
+    return f"`{commit.stdout.strip()}`" + (", with uncommitted changes" if changes.stdout.strip() else "")
 
 
 def file_times(store: Path, assets: Iterable[str]) -> dict[str, Made]:

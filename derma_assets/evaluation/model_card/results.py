@@ -124,10 +124,7 @@ def _classes(evidence: Evidence) -> Section:
 
 def _confusion(evidence: Evidence) -> Section:
     counts = evidence.confusion_matrix
-    wrong = _worst_confusions(counts)
-    text = (
-        f"What the wrong answers are: of all pairs, most pictures went {wrong}. No picture was reviewed by a clinician."
-    )
+    text = f"The commonest wrong answers: {_worst_confusions(counts)}. No picture was reviewed by a clinician."
     rows = counts.rename_axis("true \\ predicted").reset_index().astype(str)
     return Section(
         "results-confusion",
@@ -151,9 +148,14 @@ def _confusion(evidence: Evidence) -> Section:
 
 def _worst_confusions(counts: pd.DataFrame, shown: int = 3) -> str:
     """Return the commonest wrong pairs of a confusion matrix in words."""
-    pairs = counts.stack()
-    wrong = pairs[[true != predicted for true, predicted in pairs.index]].sort_values(ascending=False, kind="stable")
-    return ", ".join(f"from {true} to {predicted} ({count})" for (true, predicted), count in wrong.head(shown).items())
+    wrong = [
+        (int(pictures), str(true), str(predicted))
+        for true, row in counts.iterrows()
+        for predicted, pictures in row.items()
+        if true != predicted
+    ]
+    most = sorted(wrong, key=lambda one: -one[0])[:shown]
+    return ", ".join(f"{true} taken for {predicted} ({pictures} pictures)" for pictures, true, predicted in most)
 
 
 def _points(evidence: Evidence) -> Section:

@@ -87,8 +87,8 @@ def _course(evidence: Evidence) -> Section:
     kept = kept_epoch(history)
     text = (
         f"{len(history)} epochs; kept are the weights of epoch {int(kept['epoch'])}, with a macro F1 of "
-        f"{three(kept['val_macro_f1'])} and an accuracy of {three(kept['val_accuracy'])} on validation (one picture a "
-        "view, no interval: figures of validation flatter, since choices were made on it)."
+        f"{three(kept['val_macro_f1'])} and an accuracy of {three(kept['val_accuracy'])} on validation, one view. "
+        "These have no interval: figures on validation flatter, since choices are made by them."
     )
     return Section(
         "model-course",
@@ -135,7 +135,7 @@ def selection(evidence: Evidence) -> Section:
 def _how_chosen(evidence: Evidence) -> tuple[Block, ...]:
     if evidence.studies.trials is not None:
         return ()
-    return (Text("No trials are recorded for this data set: the recipe was written down, not searched for."),)
+    return (Text("No record of trials is kept for this data set."),)
 
 
 def trials_markdown(trials: pd.DataFrame) -> str:
