@@ -101,6 +101,8 @@ def rendered(markdown: str, caption: Callable[[], str] | None = None) -> Markup:
 def _semantic(tokens: list[Token], caption: Callable[[], str] | None) -> Iterator[Token]:
     before, heading = "", False
     for token in tokens:
+        if token.attrs.pop("style", None) == "text-align:right":
+            token.attrSet("class", "number")
         if token.type == "th_open":
             token.attrSet("scope", "col")
         if token.type == "td_open" and before == "tr_open":

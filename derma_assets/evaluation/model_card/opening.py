@@ -40,8 +40,8 @@ def summary(evidence: Evidence) -> Section:
         f"**What:** a small convolutional network (MobileNet, deep learning) that gives a dermatoscopic picture of one "
         f"skin lesion a probability for each of {len(CODES)} diagnoses and says whether to refer; it runs in a "
         "browser, offline.",
-        f"**Kind of study:** retrospective, on {collection}, split by lesion; the model was developed and tested on parts "
-        "of the same collection.",
+        f"**Kind of study:** retrospective, on {collection}, split by lesion; the model was developed and tested on "
+        "parts of the same collection.",
         f"**Tested on** {pictures:,} pictures of {lesions:,} lesions that it was neither trained nor tuned on: "
         f"accuracy {cell(overall, metric='accuracy')}, balanced accuracy {cell(overall, metric='balanced_accuracy')}, "
         f"melanoma ROC-AUC {cell(overall, metric='melanoma_roc_auc')}.",
