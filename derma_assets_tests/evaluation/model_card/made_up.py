@@ -20,6 +20,8 @@ from derma_assets.evaluation.class_calibration import class_calibration_table
 from derma_assets.evaluation.data_quality import FINDINGS, DataQuality
 from derma_assets.evaluation.decision_curve import decision_table
 from derma_assets.evaluation.explanations import Explained, explanation_table, picture_figures
+from derma_assets.evaluation.model_card.blocks import Section
+from derma_assets.evaluation.model_card.card import sections
 from derma_assets.evaluation.model_card.evidence import (
     Chosen,
     Evidence,
@@ -103,6 +105,12 @@ def evidence() -> Evidence:
         parity=("passed", "agrees with Keras on 512 test pictures"),
         latency_benchmark=latency(),
     )
+
+
+@cache
+def card() -> tuple[Section, ...]:
+    """Return the sections of the card of `evidence`."""
+    return sections(evidence(), provenance())
 
 
 def manifest(dataset: str = "ham10000") -> dict[str, Any]:

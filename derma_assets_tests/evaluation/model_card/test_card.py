@@ -18,8 +18,13 @@ from derma_assets.evaluation.figures import confusion_figure
 from derma_assets.evaluation.markdown import three
 from derma_assets.evaluation.model_card.blocks import Picture, Section, keys, numbers
 from derma_assets.evaluation.model_card.card import HTML, MARKDOWN, fingerprint, sections, write_card
-from derma_assets.evaluation.model_card.evidence import Studies
+from derma_assets.evaluation.model_card.caveats import limits
+from derma_assets.evaluation.model_card.data import data
+from derma_assets.evaluation.model_card.delivery import delivery
+from derma_assets.evaluation.model_card.evidence import Evidence, Studies
+from derma_assets.evaluation.model_card.groups import groups
 from derma_assets.evaluation.model_card.html import as_html, as_svg, size_in_pixels
+from derma_assets.evaluation.model_card.opening import summary
 from derma_assets.evaluation.model_card.sources import Sources
 from derma_assets.evaluation.model_card.training import selection
 from derma_assets_tests.evaluation.model_card import made_up
@@ -70,8 +75,14 @@ def pictures(found: tuple[Section, ...]) -> Iterator[Picture]:
         yield from pictures(section.parts)
 
 
-def changed(**changes: Any) -> tuple[Section, ...]:
-    return sections(dataclasses.replace(made_up.evidence(), **changes), made_up.provenance())
+def changed(**changes: Any) -> Evidence:
+    return dataclasses.replace(made_up.evidence(), **changes)
+
+
+def said(section: Section) -> str:
+    """Return the text and tables of a section and its parts."""
+    own = [block.markdown for block in section.blocks if not isinstance(block, Picture)]
+    return "\n".join([*own, *map(said, section.parts)])
 
 
 def test_the_page_is_one_small_file_that_fetches_nothing(html: str, page: Page) -> None:
@@ -90,7 +101,7 @@ def test_every_link_leads_somewhere_and_every_identifier_is_there_once(page: Pag
     assert len(identifiers) == len(set(identifiers))
     links = {attributes["href"].removeprefix("#") for attributes in page.named("a")}
     assert links <= set(identifiers)
-    assert set(keys(sections(made_up.evidence(), made_up.provenance()))) <= links
+    assert set(keys(made_up.card())) <= links
 
 
 def test_tables_have_captions_and_headings_and_figures_have_words(html: str, page: Page) -> None:
@@ -114,7 +125,7 @@ def test_headings_are_numbered_and_no_level_is_left_out(page: Page, html: str) -
 
 
 def test_both_files_have_the_same_sections_and_tables(text: str, page: Page) -> None:
-    found = sections(made_up.evidence(), made_up.provenance())
+    found = made_up.card()
     assert re.findall(r'<a id="([^"]+)"></a>', text) == keys(found)
     assert len(re.findall(r"^\|:?-+", text, re.MULTILINE)) == len(page.named("table"))
     assert len(re.findall(r"^\*Figure: ", text, re.MULTILINE)) == len(page.named("img"))
@@ -131,7 +142,7 @@ def test_every_overall_metric_is_there_with_its_interval(text: str) -> None:
         assert re.search(line, text), row.metric
 
 
-def test_in_short_says_what_is_missed_in_the_tables_numbers(text: str) -> None:
+def test_in_short_says_what_is_missed_in_the_tables_numbers() -> None:
     table = pd.DataFrame(
         {
             "metric": made_up.evidence().overall_metrics["metric"],
@@ -140,8 +151,8 @@ def test_in_short_says_what_is_missed_in_the_tables_numbers(text: str) -> None:
             "high": 0.9,
         }
     )
-    first = changed(overall_metrics=table)[0].blocks[0]
-    assert "leaves 25 of 100 (10 to 50) pictures of malignant lesions unreferred" in first.markdown  # type: ignore[union-attr]
+    text = said(summary(changed(overall_metrics=table)))
+    assert "leaves 25 of 100 (10 to 50) pictures of malignant lesions unreferred" in text
 
 
 def test_tables_and_figures_name_where_they_come_from_and_when(html: str, text: str) -> None:
@@ -152,9 +163,13 @@ def test_tables_and_figures_name_where_they_come_from_and_when(html: str, text: 
 
 def test_the_sample_says_on_top_that_it_is_made_up() -> None:
     chosen = dataclasses.replace(made_up.evidence().chosen, dataset="sample", synthetic=True)
-    found = changed(chosen=chosen, manifest=made_up.manifest("sample"))
-    assert "generated pictures" in found[0].blocks[0].markdown  # type: ignore[union-attr]
-    assert "HAM10000 (Tschandl" not in str([block for section in found for block in section.blocks])
+    evidence = changed(chosen=chosen, manifest=made_up.manifest("sample"))
+    assert said(summary(evidence)).startswith(
+        "**Everything below comes from the embedded sample of generated pictures."
+    )
+    assert "Tschandl" in said(data(made_up.evidence()))
+    assert "Tschandl" not in said(data(evidence))
+    assert "Made up" in as_html("Card", True, (), Sources({}, "sample"))
 
 
 def test_what_somebody_wrote_into_a_file_is_shown_as_it_is() -> None:
@@ -166,44 +181,33 @@ def test_what_somebody_wrote_into_a_file_is_shown_as_it_is() -> None:
 
 
 def test_the_same_data_have_the_same_fingerprint_whenever_it_was_made() -> None:
-    evidence = made_up.evidence()
-    first = fingerprint(sections(evidence, made_up.provenance()))
-    later = dataclasses.replace(
-        evidence,
-        latency_benchmark=made_up.latency(median_ms=99.0),
-        training_history=evidence.training_history.assign(seconds=120.0),
+    history = made_up.evidence().training_history.assign(seconds=120.0)
+    later = changed(latency_benchmark=made_up.latency(median_ms=99.0), training_history=history)
+    assert fingerprint(sections(later, made_up.provenance(made_up.AT + timedelta(days=1)))) == fingerprint(
+        made_up.card()
     )
-    assert fingerprint(sections(later, made_up.provenance(made_up.AT + timedelta(days=1)))) == first
-    other = evidence.overall_metrics.assign(value=evidence.overall_metrics["value"] - 0.1)
-    assert fingerprint(changed(overall_metrics=other)) != first
+    table = made_up.evidence().overall_metrics
+    other = changed(overall_metrics=table.assign(value=table["value"] - 0.1))
+    assert fingerprint((summary(other),)) != fingerprint((summary(made_up.evidence()),))
 
 
 def test_a_store_without_a_browser_has_no_times(text: str) -> None:
     assert "| warm " in text
-    nothing = made_up.latency().iloc[:0]
-    (latency,) = (
-        part for section in changed(latency_benchmark=nothing) for part in section.parts if part.key == "bundle-latency"
-    )
-    assert "Not measured" in latency.blocks[0].markdown  # type: ignore[union-attr]
+    assert "Not measured" in said(delivery(changed(latency_benchmark=made_up.latency().iloc[:0])))
 
 
 def test_groups_that_could_not_be_compared_are_counted() -> None:
     gaps = made_up.evidence().subgroup_gaps.iloc[:3].assign(groups=[2, 3, 1], low=[0.1, -0.1, np.nan])
-    (part,) = (part for section in changed(subgroup_gaps=gaps) for part in section.parts if part.key == "groups-gaps")
-    said = part.blocks[0].markdown  # type: ignore[union-attr]
-    assert "2 of 3 gaps could be measured; for the other 1 nothing can be said" in said
-    assert "The intervals of 1 do not reach 0" in said
+    text = said(groups(changed(subgroup_gaps=gaps)))
+    assert "2 of 3 gaps could be measured; for the other 1 nothing can be said" in text
+    assert "The intervals of 1 do not reach 0" in text
 
 
-def test_heat_that_beats_the_centre_is_not_called_unreliable() -> None:
-    def said(value: float, low: float, high: float) -> str:
-        table = made_up.evidence().explanations.copy()
-        table.loc[table["metric"] == "heat_over_centre", ["value", "low", "high"]] = value, low, high
-        (limits,) = (section for section in changed(explanations=table) if section.key == "limits")
-        return limits.blocks[0].markdown  # type: ignore[union-attr]
-
-    assert "do not rely on them" in said(0.02, -0.01, 0.05)
-    assert "do not rely on them" not in said(0.02, 0.01, 0.05)
+@pytest.mark.parametrize(("low", "reliable"), [(-0.01, False), (0.01, True)])
+def test_heat_is_trusted_only_if_it_beats_the_centre(low: float, reliable: bool) -> None:
+    table = made_up.evidence().explanations.copy()
+    table.loc[table["metric"] == "heat_over_centre", ["value", "low", "high"]] = 0.02, low, 0.05
+    assert ("do not rely on them" not in said(limits(changed(explanations=table)))) == reliable
 
 
 def test_sections_are_numbered_by_their_place() -> None:
@@ -221,7 +225,7 @@ def test_a_figure_is_the_same_bytes_each_time() -> None:
 
 
 def test_no_picture_is_a_photograph() -> None:
-    found = list(pictures(sections(made_up.evidence(), made_up.provenance())))
+    found = list(pictures(made_up.card()))
     assert len(found) > 10
     # Drawn cells are single-channel; a photograph would have three.
     images = [image for one in found for axes in one.drawing.axes for image in axes.get_images()]

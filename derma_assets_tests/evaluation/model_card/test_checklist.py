@@ -5,8 +5,7 @@ import dataclasses
 import pandas as pd
 import pytest
 
-from derma_assets.evaluation.model_card.blocks import Section, keys
-from derma_assets.evaluation.model_card.card import sections
+from derma_assets.evaluation.model_card.blocks import Section, Table, Text, keys
 from derma_assets.evaluation.model_card.checklist import (
     ANSWERED,
     COLUMNS,
@@ -14,6 +13,7 @@ from derma_assets.evaluation.model_card.checklist import (
     NEEDS,
     STATUSES,
     Instrument,
+    checklists,
     read_items,
 )
 from derma_assets.evaluation.model_card.evidence import Studies
@@ -39,7 +39,7 @@ def test_tripod_has_its_27_items_with_their_parts_once() -> None:
 def test_every_item_is_answered_somewhere_or_says_why_not(instrument: Instrument) -> None:
     items = read_items(instrument)
     assert tuple(items.columns) == COLUMNS
-    there = set(keys(sections(made_up.evidence(), made_up.provenance())))
+    there = set(keys(made_up.card()))
     for item in items.itertuples():
         assert item.status in STATUSES
         assert item.needs in NEEDS
@@ -52,29 +52,26 @@ def test_every_item_is_answered_somewhere_or_says_why_not(instrument: Instrument
             assert item.note, item.item
 
 
-def _answers(studies: Studies) -> dict[str, str]:
-    found = sections(dataclasses.replace(made_up.evidence(), studies=studies), made_up.provenance())
-    (claim,) = (part for section in found for part in section.parts if part.key == CLAIM.key)
-    rows = [line.split("|") for line in _table(claim).splitlines()[2:]]
+def _claim(studies: Studies) -> Section:
+    evidence = dataclasses.replace(made_up.evidence(), studies=studies)
+    return checklists(evidence, {key: key for key in keys(made_up.card())}).parts[0]
+
+
+def _answers(claim: Section) -> dict[str, str]:
+    table = claim.blocks[1]
+    assert isinstance(table, Table)
+    rows = [line.split("|") for line in table.markdown.splitlines()[2:]]
     return {row[1].strip(): row[4].strip() for row in rows}
 
 
-def _table(section: Section) -> str:
-    return section.blocks[1].markdown  # type: ignore[union-attr]
-
-
 def test_external_validation_is_not_done_until_it_is() -> None:
-    assert _answers(Studies())["33"] == "not done"
-    assert _answers(Studies(external={"other": EXTERNAL}))["33"] == "answered"
+    assert _answers(_claim(Studies()))["33"] == "not done"
+    assert _answers(_claim(Studies(external={"other": EXTERNAL})))["33"] == "answered"
 
 
 def test_the_counts_above_the_table_are_the_tables() -> None:
-    answers = pd.Series(_answers(Studies()))
-    (claim,) = (
-        part
-        for section in sections(made_up.evidence(), made_up.provenance())
-        for part in section.parts
-        if part.key == CLAIM.key
-    )
-    for status, count in answers.value_counts().items():
-        assert f"{count} {status}" in claim.blocks[0].markdown  # type: ignore[union-attr]
+    claim = _claim(Studies())
+    said = claim.blocks[0]
+    assert isinstance(said, Text)
+    for status, count in pd.Series(_answers(claim)).value_counts().items():
+        assert f"{count} {status}" in said.markdown

@@ -7,11 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from derma_assets.evaluation.model_card.blocks import Section, keys
-from derma_assets.evaluation.model_card.card import sections
-from derma_assets.evaluation.model_card.evidence import Studies
+from derma_assets.evaluation.model_card.blocks import Picture, Section, keys
+from derma_assets.evaluation.model_card.evidence import Evidence, Studies
 from derma_assets.evaluation.model_card.gather import stored_studies
-from derma_assets.evaluation.model_card.training import trials_markdown
+from derma_assets.evaluation.model_card.groups import external
+from derma_assets.evaluation.model_card.training import selection, trials_markdown
 from derma_assets.evaluation.model_card.wording import cell, in_hundred, literal, row_of
 from derma_assets.storage.paths import stored_partition, stored_path
 from derma_assets_tests.evaluation.model_card import made_up
@@ -30,31 +30,25 @@ FOLDS = pd.DataFrame({"metric": ["accuracy"], "mean": [0.81], "sd": [0.012], "lo
 LOOKS = "date,model,what,why\n2026-01-02,first,every table,first figures\n2026-02-03,second,refusals,again\n"
 
 
-def card(studies: Studies) -> tuple[Section, ...]:
-    return sections(dataclasses.replace(made_up.evidence(), studies=studies), made_up.provenance())
+def said(section: Section) -> str:
+    """Return the text and tables of a section and its parts."""
+    own = [block.markdown for block in section.blocks if not isinstance(block, Picture)]
+    return "\n".join([*own, *map(said, section.parts)])
 
 
-def said(found: tuple[Section, ...], key: str) -> str:
-    """Return all text and tables of a section and its parts."""
-    for section in found:
-        if section.key == key:
-            own = [block.markdown for block in section.blocks if hasattr(block, "markdown")]
-            return "\n".join([*own, *(said(section.parts, part.key) for part in section.parts)])
-        if key in keys(section.parts):
-            return said(section.parts, key)
-    raise AssertionError(key)
+def with_studies(studies: Studies) -> Evidence:
+    return dataclasses.replace(made_up.evidence(), studies=studies)
 
 
 def test_without_any_the_sections_are_left_out() -> None:
-    found = card(Studies())
-    assert {"selection-trials", "selection-looks"}.isdisjoint(keys(found))
-    assert "Not run" in said(found, "selection-folds")
-    assert "Not run" in said(found, "external")
+    assert {"selection-trials", "selection-looks"}.isdisjoint(keys(made_up.card()))
+    assert "Not run" in said(selection(made_up.evidence()))
+    assert "Not run" in said(external(made_up.evidence()))
 
 
 def test_trials_of_any_columns_are_shown() -> None:
     trials = pd.DataFrame({"trial": ["base", "longer"], "accuracy": ["0.801", "0.812"]})
-    text = said(card(Studies(trials=trials)), "selection-trials")
+    text = said(selection(with_studies(Studies(trials=trials))))
     assert "| base    | 0.801      |" in text
     assert trials_markdown(trials) in text
 
@@ -62,8 +56,8 @@ def test_trials_of_any_columns_are_shown() -> None:
 def test_looks_at_test_are_counted_and_shown(tmp_path: Path) -> None:
     (tmp_path / "looks.csv").write_text(LOOKS)
     studies = stored_studies(tmp_path, False, tmp_path / "no_trials.csv", tmp_path / "looks.csv")
-    text = said(card(studies), "selection-looks")
-    assert text.startswith("2 times")
+    text = said(selection(with_studies(studies)))
+    assert "2 times, by the record" in text
     assert "first figures" in text
     assert studies.trials is None
 
@@ -76,7 +70,7 @@ def test_of_the_sample_no_trials_are_told(tmp_path: Path) -> None:
 def test_cross_validation_has_mean_and_standard_deviation(tmp_path: Path) -> None:
     FOLDS.assign(folds=5).to_parquet(stored_path(tmp_path, "cross_validation_summary", "table"))
     studies = stored_studies(tmp_path, True)
-    text = said(card(studies), "selection-folds")
+    text = said(selection(with_studies(studies)))
     assert "Accuracy" in text
     assert "0.810" in text
     assert "0.012" in text
@@ -93,7 +87,7 @@ def test_external_results_older_than_the_model_say_so(tmp_path: Path, model_age:
     os.utime(model, (time, time))
     studies = stored_studies(tmp_path, True)
     assert list(studies.external) == ["other_clinic"]
-    text = said(card(studies), "external")
+    text = said(external(with_studies(studies)))
     assert "0.600 (0.500 to 0.700)" in text
     assert ("Stored before the model was" in text) == older
 
