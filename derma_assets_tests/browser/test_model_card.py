@@ -1,4 +1,4 @@
-"""The model card in a real browser: no violation that axe-core finds, nothing fetched, fit for a phone and for paper."""
+"""The model card in a real browser: no violation that axe-core finds, nothing fetched, fit for phone and paper."""
 
 from pathlib import Path
 from typing import Any
