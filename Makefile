@@ -16,7 +16,7 @@ export NODE_USE_SYSTEM_CA ?= 1
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo materialize external folds study app release readme rollback ui metrics test test-browser test-real browser screenshots bench bench-browser lint format lock clean
+.PHONY: help setup home demo materialize card external folds study app release readme rollback ui metrics test test-browser test-real browser screenshots bench bench-browser lint format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -51,6 +51,9 @@ materialize: home ## run a part of the graph, or all of it: make materialize SEL
 
 metrics: setup ## print the metric tables of the last run
 	@$(BIN)/python -m derma_assets.evaluation.report
+
+card: setup ## say where the model card of the last run is, to read, print and sign
+	@$(BIN)/python -m derma_assets.evaluation.model_card
 
 external: home ## validate on data sets of others: make external DERMA_EXTERNAL_DATASETS=name=folder,... [NAME=name]
 	@names="$(or $(NAME),$(shell echo '$(DERMA_EXTERNAL_DATASETS)' | tr ',' '\n' | sed -n 's/^ *\([^= ]*\) *=.*/\1/p'))"; \

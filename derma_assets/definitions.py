@@ -14,6 +14,7 @@ from derma_assets.dataset import assets as dataset_assets
 from derma_assets.dataset import checks as dataset_checks
 from derma_assets.evaluation import assets as evaluation_assets
 from derma_assets.evaluation import (
+    card_assets,
     drift_assets,
     drift_checks,
     explanation_assets,
@@ -49,6 +50,7 @@ defs = dg.Definitions(
             subgroup_assets,
             browser_assets,
             latency_asset,
+            card_assets,
             promotion_assets,
         ]
     ),

@@ -25,6 +25,19 @@ def stored_partition(store: Path, asset: str, partition: str, io_manager_key: st
     return store / asset / f"{partition}{EXTENSIONS[io_manager_key]}"
 
 
+def stored_partitions(store: Path, asset: str, io_manager_key: str) -> dict[str, Path]:
+    """Return where the IO manager `io_manager_key` keeps the partitions of `asset` that are there, by name."""
+    ending = EXTENSIONS[io_manager_key]
+    found = sorted((store / asset).glob(f"*{ending}")) if (store / asset).is_dir() else []
+    return {path.name.removesuffix(ending): path for path in found if not path.name.startswith(".")}
+
+
+def stored_anywhere(store: Path, asset: str) -> Path | None:
+    """Return where `asset` is kept, by whichever IO manager, or None if it is not stored."""
+    paths = (stored_path(store, asset, key) for key in EXTENSIONS)
+    return next((path for path in paths if path.exists()), None)
+
+
 def unpacked_release_path(root: Path) -> Path:
     """Return where the released bundle is unpacked to be served, below the folder of everything a run writes."""
     return root / "build" / "released_bundle"

@@ -63,6 +63,7 @@ def test_a_changed_setting_makes_what_depends_on_it_stale(sample_run: SampleRun)
         "decision_curve",
         "tfjs_bundle",
         "latency_benchmark",
+        "model_card",
     }
     with webserver(sample_run.env | {"DERMA_REFERRAL_SENSITIVITY": "0.9"}) as address:
         stale = stale_assets(address)
