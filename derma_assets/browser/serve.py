@@ -19,7 +19,7 @@ from derma_assets.browser.bundle import MANIFEST
 from derma_assets.browser.lan import lan_addresses, qr_code
 from derma_assets.browser.static_files import StaticFiles, accepts_gzip
 from derma_assets.errors import UserError
-from derma_assets.promotion.served import current
+from derma_assets.promotion.served import CURRENT, current
 from derma_assets.release.layout import is_release
 from derma_assets.release.unpacked import said_of, unpacked_bundle
 from derma_assets.settings import DATASET_DEFAULTS, settings
@@ -160,7 +160,10 @@ def newest_bundle() -> Found:
     promoted = [one for name in names if (one := current(promoted_path(chosen.root, name))) is not None]
     if promoted:
         newest = max(promoted, key=lambda one: one.document["date"])
-        return Found(newest.bundle, f"{newest.bundle}, promoted {newest.document['date']}.")
+        link = newest.folder.parent / CURRENT / newest.bundle.name
+        return Found(
+            link, f"{link}, promoted {newest.document['date']}; what is promoted later is served from then on."
+        )
     made = [stored_path(store, "tfjs_bundle", "folder") for store in stores]
     found = [bundle for bundle in made if (bundle / MANIFEST).is_file()]
     if found:

@@ -56,10 +56,14 @@ class ServedFile:
 
 
 class StaticFiles:
-    """The files below one folder, read and compressed once: nothing else, no listings, no link that leads out."""
+    """The files below one folder, read and compressed once: nothing else, no listings, no link that leads out.
 
-    def __init__(self, root: Path) -> None:
-        self._root = root.resolve()
+    The folder itself may be a link, which is followed anew for each file: what it names may be exchanged as a whole.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._root = folder.resolve()
         self._kept: dict[Path, tuple[tuple[int, int], ServedFile]] = {}
 
     def path(self, target: str) -> Path | None:
@@ -67,8 +71,11 @@ class StaticFiles:
         name = unquote(target.partition("?")[0].partition("#")[0])
         if "\0" in name:
             return None
-        found = (self._root / name.lstrip("/")).resolve()
-        if not found.is_relative_to(self._root):
+        root = self._folder.resolve()
+        if root != self._root:
+            self._root, self._kept = root, {}
+        found = (root / name.lstrip("/")).resolve()
+        if not found.is_relative_to(root):
             return None
         if found.is_dir():
             return found if (found / INDEX).is_file() else None

@@ -165,6 +165,8 @@ def test_a_page_does_not_run_the_model_of_another_bundle(browser: Any, bundle_fo
     with serving(changed) as address:
         page = browser.new_page()
         page.goto(address)
+        # It begins again by itself, once.
+        page.wait_for_function("() => performance.getEntriesByType('navigation')[0].type === 'reload'")
         problem = page.evaluate("() => window.derma.ready.catch((error) => error.problem)")
         page.close()
 

@@ -311,6 +311,36 @@ def test_a_damaged_new_version_is_not_taken_and_the_old_one_goes_on(
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("asked_for", ["manifest.json", "model/model.json", "model/group1-shard2"])
+def test_a_phone_that_downloads_while_the_served_bundle_changes_gets_all_of_the_new_one(
+    context: Any, bundle_folder: Path, next_bundle: Path, tmp_path: Path, asked_for: str
+) -> None:
+    served = tmp_path / "current"
+    served.symlink_to(bundle_folder)
+
+    def exchange_first(route: Any) -> None:
+        if served.readlink() == bundle_folder:
+            (tmp_path / "next").symlink_to(next_bundle)
+            (tmp_path / "next").replace(served)
+        route.continue_()
+
+    with serving(served) as address:
+        page = context.new_page()
+        page.route(f"**/{asked_for}*", exchange_first)
+        page.goto(address)
+        wait_for_offline(page, "ready")
+        assert served.readlink() == next_bundle
+        assert page.evaluate(HASH_OF_MANIFEST) == manifest_hash(next_bundle)
+        assert page.evaluate(MODEL_IN_USE) == "uint8"
+        assert set(page.evaluate(CACHED)["derma-model"]) == model_keys(next_bundle, address)
+    context.set_offline(True)
+    page.reload()
+    page.evaluate(READY)
+
+    assert classify(page, picture())
+
+
+@pytest.mark.browser
 def test_a_damaged_first_version_is_not_kept(context: Any, bundle_folder: Path, tmp_path: Path) -> None:
     with static_host(damaged(bundle_folder, "model/*.bin", tmp_path)) as host:
         page = context.new_page()

@@ -20,7 +20,11 @@ from derma_assets.browser import serve as serving_module
 from derma_assets.browser.serve import instructions, made_by_a_run, main, newest_bundle, serve, serving
 from derma_assets.browser.static_files import accepts_gzip, stated_policy
 from derma_assets.errors import UserError
+from derma_assets.promotion.gate import Judged
+from derma_assets.promotion.served import promote
 from derma_assets.settings import Settings
+from derma_assets.storage.paths import promoted_path
+from derma_assets_tests.calibration.made_up import predictions
 
 POLICY = "default-src 'none'; script-src 'self'"
 SCRIPT = b"export const answer = 42;\n" * 100
@@ -272,6 +276,20 @@ def test_of_a_chosen_data_set_only_its_own_bundle_is_served(stores: Path, monkey
     choose(monkeypatch, data_dir=stores, dataset="sample")
 
     assert newest_bundle().folder == of_sample
+
+
+def test_what_is_promoted_while_it_serves_is_served(stores: Path, folder: Path) -> None:
+    served = promoted_path(stores, "sample")
+    judged = Judged(predictions(lesions_per_class=3), 1.5, {})
+    promote(served, folder, judged, {"date": "2026-01-31"})
+    with serving(newest_bundle().folder) as address:
+        assert ask(address, "/assets/index-BoKljqGn.js")[1] == SCRIPT
+        (folder / "assets" / "index-BoKljqGn.js").unlink()
+        (folder / "index.html").write_text("another")
+        promote(served, folder, judged, {"date": "2026-02-01"})
+
+        assert ask(address, "/")[1] == b"another"
+        assert ask(address, "/assets/index-BoKljqGn.js")[0].status == 404
 
 
 def test_without_any_bundle_it_says_where_it_looked(stores: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import { render } from "preact";
 
+import { beginAgainIfReplaced } from "./beginAgain";
 import { createEngine } from "./engine/client";
 import { testInterface } from "./engine/testInterface";
 import { LanguageProvider } from "./i18n/language";
@@ -12,12 +13,14 @@ import "./styles/index.css";
 
 const engine = createEngine();
 window.derma = testInterface(engine);
+const cases = new Cases(engine);
+beginAgainIfReplaced(engine, cases);
 
 const root = document.getElementById("app")!;
 root.replaceChildren();
 render(
   <LanguageProvider>
-    <App engine={engine} offline={registerOffline(engine.ready)} cases={new Cases(engine)} />
+    <App engine={engine} offline={registerOffline(engine.ready)} cases={cases} />
   </LanguageProvider>,
   root,
 );

@@ -20,7 +20,8 @@ export interface Download {
  * Each file that arrives is checked and kept on the device at once, so a download that is broken off, even by closing
  * the page, goes on where it stopped.
  *
- * @throws EngineError a file is missing, or is not the one the manifest was made for.
+ * @throws EngineError a file is missing, or is not the one the manifest was made for; `changed_meanwhile` if that is
+ * because the host has got another bundle since.
  */
 export async function modelFiles(
   manifest: Manifest,
@@ -41,8 +42,23 @@ export async function modelFiles(
       files.set(path, await modelFile(path, entry(manifest, path).sha256, base, cache, download, report));
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  try {
+    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  } catch (error) {
+    throw (await isReplaced(manifest, base)) ? new EngineError({ code: "changed_meanwhile", detail: "" }) : error;
+  }
   return files;
+}
+
+/** Whether the host has another manifest by now. */
+async function isReplaced(manifest: Manifest, base: string): Promise<boolean> {
+  try {
+    const response = await fetch(new URL("manifest.json", base).href, { cache: "no-cache" });
+    const now = (await response.json()) as Manifest;
+    return JSON.stringify(now.files) !== JSON.stringify(manifest.files);
+  } catch {
+    return false;
+  }
 }
 
 async function modelFile(
