@@ -16,7 +16,7 @@ export NODE_USE_SYSTEM_CA ?= 1
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo materialize card external folds study app release readme rollback ui metrics test test-browser test-real browser screenshots bench bench-browser lint format lock clean
+.PHONY: help setup home demo materialize card external folds study app release readme rollback ui metrics test test-browser test-real browser screenshots bench bench-browser bench-reuse lint format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -117,6 +117,9 @@ screenshots: setup browser ## take the pictures in docs/app anew, from the demo'
 
 bench: setup ## time training beside the paper's way, and its memory (half an hour): make bench DERMA_DATASET=ham10000
 	@$(BIN)/python -m derma_assets.training.benchmark_report $(OPTIONS)
+
+bench-reuse: setup browser ## what a run computes after one thing has changed: make bench-reuse DERMA_DATASET=ham10000
+	@$(BIN)/python -m derma_assets.automation.reuse_benchmark_report $(OPTIONS)
 
 bench-browser: setup browser ## time the last bundle beside other runtimes (half an hour): make bench-browser DERMA_DATASET=ham10000
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-bench.lock
