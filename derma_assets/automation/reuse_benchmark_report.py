@@ -40,9 +40,14 @@ class Circumstances:
     dataset: str
 
 
+def all_assets(runs: Sequence[Measured]) -> pd.DataFrame:
+    """Return the assets of all runs below each other; an empty graph has none."""
+    return pd.concat([run.assets for run in runs if len(run.assets)], ignore_index=True)
+
+
 def asset_table(runs: Sequence[Measured]) -> pd.DataFrame:
     """Return, for each asset and scenario, the seconds that it was computed for, or a dot where it was reused."""
-    rows = pd.concat([run.assets for run in runs], ignore_index=True)
+    rows = all_assets(runs)
     rows["shown"] = rows["seconds"].map("{:.1f} s".format).mask(rows["reused"], "·")
     order = list(dict.fromkeys(rows["asset"]))
     table = rows.pivot(index="asset", columns="scenario", values="shown").reindex(order).fillna("")
@@ -109,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     on = Circumstances(command, datetime.date.today().isoformat(), machine(), chosen.dataset)
     options.folder.mkdir(parents=True, exist_ok=True)
     (options.folder / "reuse.md").write_text(report_markdown(runs, on))
-    pd.concat([run.assets for run in runs]).round({"seconds": 2}).to_csv(options.folder / "reuse.csv", index=False)
+    all_assets(runs).round({"seconds": 2}).to_csv(options.folder / "reuse.csv", index=False)
     print(run_table(runs).to_markdown(index=False))
     return 0
 

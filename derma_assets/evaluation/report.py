@@ -262,7 +262,7 @@ def stored_report(store: Path, note: str) -> str:
             raise InputError(how_to_store(asset, path))
         tables[asset] = pd.read_parquet(path)
     report = metrics_markdown(tables["overall_metrics"], tables["per_class_metrics"], note)
-    for asset, (title, section) in _SECTIONS.items():
+    for asset, (title, section) in SECTIONS.items():
         path = stored_path(store, asset, "table")
         if path.exists():
             report += f"\n## {title}\n\n{_shown(section, path, asset)}\n"
@@ -279,7 +279,8 @@ def _shown(section: Callable[[pd.DataFrame], str], path: Path, asset: str) -> st
         ) from error
 
 
-_SECTIONS: dict[str, tuple[str, Callable[[pd.DataFrame], str]]] = {
+# What is reported on beside the metrics: title, and what makes Markdown of the asset's table.
+SECTIONS: dict[str, tuple[str, Callable[[pd.DataFrame], str]]] = {
     "subgroup_metrics": ("By patient, place, confirmation and skin tone", subgroups_markdown),
     "subgroup_gaps": ("Largest gaps between groups", gaps_markdown),
     "explanations": ("Where the model looked", explanations_markdown),

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from derma_assets.evaluation.markdown import numbers
-from derma_assets.evaluation.report import LABELS, overall_markdown, per_class_markdown, views_markdown
+from derma_assets.evaluation.report import LABELS, SECTIONS, overall_markdown, per_class_markdown
 
 WIDTH = 120
 _COUNTS = {2: "two", 4: "four", 8: "eight"}
@@ -34,7 +34,8 @@ class Measured:
 
     Attributes:
         release: Its manifest.
-        tables: `overall_metrics`, `per_class_metrics` and `view_metrics`.
+        tables: `overall_metrics`, `per_class_metrics` and `view_metrics`, and of the others in
+            `evaluation.report.SECTIONS` those that were released.
         views: How many views the app averages at most.
     """
 
@@ -54,7 +55,7 @@ def blocks(measured: Measured) -> dict[str, str]:
         "measured": f"{_paragraph(measured)}\n\n{_short_table(measured)}",
         "overall_metrics": f"{tested_on}\n\n{overall_markdown(tables['overall_metrics'])}",
         "per_class_metrics": per_class_markdown(tables["per_class_metrics"]),
-        "view_metrics": views_markdown(tables["view_metrics"]),
+        **{name: as_markdown(tables[name]) for name, (_, as_markdown) in SECTIONS.items() if name in tables},
     }
 
 

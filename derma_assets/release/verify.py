@@ -8,7 +8,15 @@ from pathlib import Path
 import pandas as pd
 
 from derma_assets.errors import UserError
-from derma_assets.release.layout import PREDICTIONS, changed_files, read_document, read_release, read_table
+from derma_assets.evaluation.report import SECTIONS
+from derma_assets.release.layout import (
+    PREDICTIONS,
+    changed_files,
+    metrics_path,
+    read_document,
+    read_release,
+    read_table,
+)
 from derma_assets.release.measured import Measured, blocks
 from derma_assets.release.recompute import (
     Calibration,
@@ -28,13 +36,14 @@ def calibration_of(folder: Path) -> Calibration:
 
 
 def remeasured(folder: Path) -> Measured:
-    """Return what a release measured, computed from its logits alone."""
+    """Return what a release measured: from its logits alone what they give, and its other tables as they are."""
     release, calibration = read_release(folder), calibration_of(folder)
     test = release["test"]
     tables = recomputed(
         pd.read_parquet(folder / PREDICTIONS), calibration, test["bootstrap_resamples"], test["bootstrap_seed"]
     )
-    return Measured(release, tables, max(view["count"] for view in calibration.views["views"]))
+    released = {name: read_table(folder, name) for name in SECTIONS if metrics_path(folder, name).is_file()}
+    return Measured(release, {**released, **tables}, max(view["count"] for view in calibration.views["views"]))
 
 
 def differences(folder: Path, documents: Iterable[Path]) -> list[str]:
