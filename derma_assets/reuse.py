@@ -8,9 +8,10 @@ Content decides, not times.
 """
 
 import functools
+import hashlib
 import inspect
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def reusing(
     io_manager_keys: Mapping[str, str],
     look: bool = True,
     unversioned: Collection[str] = (),
+    files: Callable[[], Iterable[Path]] = tuple,
 ) -> Callable[..., Any]:
     """Wrap an asset's function: it is not called where all that was asked for is stored and would come out the same.
 
@@ -47,12 +49,13 @@ def reusing(
         io_manager_keys: Key of the IO manager of each asset that it makes, by name.
         look: Whether to look for what is stored; what is computed gets a record in any case.
         unversioned: Assets upstream that decide nothing, because another one names what is taken from them.
+        files: Returns the files beside the graph whose content decides, too; they are read, so they should be small.
     """
 
     def run(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[dg.MaterializeResult[Any]]:
         context = dg.AssetExecutionContext.get()
         names = [key.path[-1] for key in context.selected_asset_keys]
-        origins = _origins(context, unversioned)
+        origins = _origins(context, unversioned, files())
         reused = {name: _reusable(context, name, io_manager_keys[name], origins[name]) for name in names}
         if look and all(reused.values()):
             for name, record in reused.items():
@@ -82,7 +85,7 @@ def _stamped(result: Any, made_from: str) -> dg.MaterializeResult[Any]:
     return result._replace(metadata={**(result.metadata or {}), **stamp})
 
 
-def _origins(context: dg.AssetExecutionContext, unversioned: Collection[str]) -> dict[str, str]:
+def _origins(context: dg.AssetExecutionContext, unversioned: Collection[str], files: Iterable[Path]) -> dict[str, str]:
     """Return, for each asset of a step, the fingerprint of all that decides it; empty if one upstream has no record."""
     store = Path(context.resources.reuse.store)
     upstream = {}
@@ -98,6 +101,9 @@ def _origins(context: dg.AssetExecutionContext, unversioned: Collection[str]) ->
         "config": context.op_execution_context.op_config,
         "upstream": upstream,
     }
+    beside = {f"{path.parent.name}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    if beside:
+        shared["files"] = beside
     codes = context.assets_def.code_versions_by_key
     return {key.path[-1]: fingerprint_json([codes.get(key), shared]) for key in context.selected_asset_keys}
 

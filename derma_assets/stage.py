@@ -2,8 +2,9 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -62,12 +63,14 @@ def stage_asset(
     reuse: bool = True,
     of_training_set: bool = False,
     automatic: bool = True,
+    reads_files: Callable[[], Iterable[Path]] = tuple,
     **asset_arguments: Any,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Return `dagster.asset` for the stage `stage`: group, owner and clear failures are set, the rest is passed on.
 
     See `settings_version` for the two arguments that decide when the UI shows the asset as stale and when its stored
     result is given again; `reuse` is false of what reads files that Dagster knows nothing of.
+    `reads_files` names small files whose content decides as well.
     What is `of_training_set` takes from `image_arrays` only the pictures that `training_set` names.
     What is not `automatic` is made only when someone asks for it.
     """
@@ -88,6 +91,6 @@ def stage_asset(
             **asset_arguments,
         )
         keys = {compute.__name__: io_manager_key}
-        return asset(clear_failure(reusing(compute, keys, look=reuse, unversioned=unversioned)))
+        return asset(clear_failure(reusing(compute, keys, look=reuse, unversioned=unversioned, files=reads_files)))
 
     return decorate

@@ -250,6 +250,30 @@ def test_partitions_are_reused_one_by_one(tmp_path: Path) -> None:
     assert calls == ["a", "b", "whole"]
 
 
+def test_a_file_beside_the_graph_decides_by_its_content(tmp_path: Path) -> None:
+    notes = [tmp_path / name for name in ("one.csv", "two.csv")]
+    calls = []
+
+    @stage_asset("dataset", code_version="1", io_manager_key="document", reads_files=lambda: filter(Path.exists, notes))
+    def noted() -> dg.MaterializeResult:
+        calls.append("noted")
+        return dg.MaterializeResult(value={"notes": 1})
+
+    def computed() -> int:
+        calls.clear()
+        with dg.DagsterInstance.ephemeral() as instance:
+            dg.materialize([noted], resources=io_managers(tmp_path / "store"), instance=instance)
+        return len(calls)
+
+    assert [computed(), computed()] == [1, 0]
+    notes[1].write_text("a")
+    assert [computed(), computed()] == [1, 0]
+    notes[1].write_text("b")
+    assert [computed(), computed()] == [1, 0]
+    notes[1].rename(notes[0])
+    assert computed() == 1
+
+
 def test_functions_keep_their_names_and_docstrings() -> None:
     def compute() -> Callable[[], None]:
         """Say what it is."""

@@ -9,7 +9,7 @@ import dagster as dg
 from derma_assets.evaluation.model_card.blocks import keys
 from derma_assets.evaluation.model_card.card import HTML, MARKDOWN, fingerprint, in_short, write_card
 from derma_assets.evaluation.model_card.evidence import Made, Provenance
-from derma_assets.evaluation.model_card.gather import INPUTS, gathered, stored_studies
+from derma_assets.evaluation.model_card.gather import INPUTS, gathered, stored_studies, study_files
 from derma_assets.evaluation.model_card.provenance import file_times, git_commit, package_versions
 from derma_assets.settings import settings
 from derma_assets.stage import stage_asset
@@ -24,7 +24,7 @@ from derma_assets.ui_metadata import note
     io_manager_key="folder",
     code_version="1",
     reads_settings=["dataset", "seed", "bootstrap_resamples", "clinic_prevalence"],
-    reuse=False,  # the studies may have changed
+    reads_files=lambda: study_files(settings().store),
     ins={name: dg.AssetIn(name) for name in INPUTS},
 )
 def model_card(context: dg.AssetExecutionContext, **assets: Any) -> dg.MaterializeResult:

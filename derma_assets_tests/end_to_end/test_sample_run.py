@@ -120,7 +120,6 @@ LOOKS_EVERY_TIME = {
     "lesion_masks",
     "training_set",
     "data_drift",
-    "model_card",
     "released_bundle",
 }
 

@@ -79,6 +79,13 @@ def gathered(
     )
 
 
+def study_files(store: Path) -> list[Path]:
+    """Return the files that `stored_studies` reads, of those that are there."""
+    summary = stored_path(store, "cross_validation_summary", "table")
+    external = stored_partitions(store, "external_validation", "table").values()
+    return [path for path in (summary, *external, TRIALS, TEST_LOOKS) if path.exists()]
+
+
 def stored_studies(store: Path, synthetic: bool, trials: Path = TRIALS, test_looks: Path = TEST_LOOKS) -> Studies:
     """Return the studies that are there.
 

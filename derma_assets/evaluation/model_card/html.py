@@ -136,5 +136,5 @@ def as_image(drawing: Figure) -> Image.Image:
 def webp(image: Image.Image) -> bytes:
     """Return an image as lossless WebP: of a figure with many marks a third of what it takes as SVG."""
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", lossless=True, quality=100, method=6)
+    image.save(buffer, "WEBP", lossless=True)
     return buffer.getvalue()
