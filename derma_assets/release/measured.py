@@ -1,8 +1,9 @@
 """What the documentation says was measured, as text made from a release: the same release, the same text."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -44,18 +45,18 @@ class Measured:
     views: int
 
 
-def blocks(measured: Measured) -> dict[str, str]:
-    """Return the text of each block that a document may hold, by its name.
+def blocks(measured: Measured) -> dict[str, Callable[[], str]]:
+    """Return what makes the text of each block that a document may hold, by its name.
 
     `measured` is the paragraph and short table of README.md; the others are the whole tables of these names.
     """
     tables = measured.tables
-    tested_on = _tested_on(tables["per_class_metrics"])
+    overall, per_class = tables["overall_metrics"], tables["per_class_metrics"]
     return {
-        "measured": f"{_paragraph(measured)}\n\n{_short_table(measured)}",
-        "overall_metrics": f"{tested_on}\n\n{overall_markdown(tables['overall_metrics'])}",
-        "per_class_metrics": per_class_markdown(tables["per_class_metrics"]),
-        **{name: as_markdown(tables[name]) for name, (_, as_markdown) in SECTIONS.items() if name in tables},
+        "measured": lambda: f"{_paragraph(measured)}\n\n{_short_table(measured)}",
+        "overall_metrics": lambda: f"{_tested_on(per_class)}\n\n{overall_markdown(overall)}",
+        "per_class_metrics": lambda: per_class_markdown(per_class),
+        **{name: partial(as_text, tables[name]) for name, (_, as_text) in SECTIONS.items() if name in tables},
     }
 
 

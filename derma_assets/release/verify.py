@@ -85,7 +85,7 @@ def with_blocks(document: str, measured: Measured) -> str:
         begin, name, end = block.groups()
         if name not in texts:
             raise UserError(f"there is no block {name!r}: choose one of {', '.join(texts)}.")
-        return f"{begin}\n{texts[name]}\n\n{end}"
+        return f"{begin}\n{texts[name]()}\n\n{end}"
 
     return _BLOCK.sub(written, document)
 
