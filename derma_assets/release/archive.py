@@ -1,42 +1,48 @@
-"""A folder in one zip file: equal content gives an equal file, whatever its times were and wherever it was packed."""
+"""A folder in one `.tar.xz`: equal content gives an equal file, whatever its times were and wherever it was packed.
 
-import zipfile
+Not a zip file: that packs each file by itself, and is half a megabyte larger where several files are nearly the same.
+"""
+
+import io
+import lzma
+import tarfile
 from pathlib import Path, PurePosixPath
 
 from derma_assets.errors import InputError
 
-# The earliest that a zip file can say.
-_TIME = (1980, 1, 1, 0, 0, 0)
-_READABLE_BY_ALL = 0o100644 << 16
-_UNIX = 3
+_READABLE_BY_ALL = 0o644
 
 
 def pack(folder: Path, archive: Path) -> None:
-    """Write all files below `folder`, sorted by path, to the new zip file `archive`."""
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
+    """Write all files below `folder`, sorted by path, to the new file `archive`."""
+    with tarfile.open(archive, "w:xz", preset=9, format=tarfile.PAX_FORMAT) as packed:
         for path in sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()):
-            entry = zipfile.ZipInfo(path, _TIME)
-            entry.compress_type, entry.external_attr, entry.create_system = (
-                zipfile.ZIP_DEFLATED,
-                _READABLE_BY_ALL,
-                _UNIX,
-            )
-            packed.writestr(entry, (folder / path).read_bytes(), compresslevel=9)
+            content = (folder / path).read_bytes()
+            # Time and owner stay zero.
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(content), _READABLE_BY_ALL
+            packed.addfile(entry, io.BytesIO(content))
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Write the files of a zip file to the new folder `folder`.
+    """Write the files of an archive to the new folder `folder`.
 
     Raises:
-        InputError: it is no zip file, is damaged, or has a file that would lie outside.
+        InputError: it is no such archive, is damaged, or has what is no file or would lie outside.
     """
     try:
-        with zipfile.ZipFile(archive) as packed:
-            for name in packed.namelist():
-                path = PurePosixPath(name)
-                if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
-                    raise InputError(f"{archive} has a file {name!r} that would lie outside its folder.")
-            folder.mkdir(parents=True)
-            packed.extractall(folder)
-    except (zipfile.BadZipFile, EOFError) as error:
+        with tarfile.open(archive, "r:xz") as packed:
+            members = packed.getmembers()
+            for member in members:
+                path = PurePosixPath(member.name)
+                outside = path.is_absolute() or ".." in path.parts or "\\" in member.name or ":" in member.name
+                if outside or not member.isreg():
+                    raise InputError(
+                        f"{archive} has {member.name!r}, which is no file or would lie outside its folder."
+                    )
+            for member in members:
+                (folder / member.name).parent.mkdir(parents=True, exist_ok=True)
+                with packed.extractfile(member) as file:  # type: ignore[union-attr]  # as it is a file
+                    (folder / member.name).write_bytes(file.read())
+    except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
         raise InputError(f"{archive} is damaged: {error}.") from error

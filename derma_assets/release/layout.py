@@ -3,7 +3,7 @@
 | path | what |
 | --- | --- |
 | `release.json` | manifest: what was released, from what, and SHA-256 and size of every other file |
-| `bundle.zip` | what a clinic hosts, packed |
+| `bundle.tar.xz` | what a clinic hosts, packed |
 | `weights.npz` | the classifier's weights, large kernels in half precision, by name of layer |
 | `predictions.parquet` | logits of every validation and test picture, for each number of views |
 | `splits.parquet` | on which side each picture was |
@@ -25,7 +25,7 @@ from derma_assets.storage.fingerprint import sha256_of_files
 from derma_assets.training.weights_file import SPLITS
 
 RELEASE = "release.json"
-BUNDLE = "bundle.zip"
+BUNDLE = "bundle.tar.xz"
 WEIGHTS = "weights.npz"
 PREDICTIONS = "predictions.parquet"
 LICENCE = "LICENSE.md"

@@ -6,7 +6,8 @@ HAM10000_LICENCE = """\
 The files in this folder were made by training on HAM10000, and are under its licence: **Creative Commons
 Attribution-NonCommercial 4.0 International (CC BY-NC 4.0)**, https://creativecommons.org/licenses/by-nc/4.0/. That
 is: not for commercial use, and whoever passes them on, changed or not, names the source and says what was changed. The
-page inside `bundle.zip`, without the model, is the project's code and the libraries it uses, under their own licences.
+page inside `bundle.tar.xz`, without the model, is the project's code and the libraries it uses, under their own
+licences.
 
 Attribution:
 

@@ -1,5 +1,6 @@
+import io
 import os
-import zipfile
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -18,37 +19,50 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_what_is_packed_is_unpacked(folder: Path, tmp_path: Path) -> None:
-    pack(folder, tmp_path / "packed.zip")
-    unpack(tmp_path / "packed.zip", tmp_path / "unpacked")
+    pack(folder, tmp_path / "packed.tar.xz")
+    unpack(tmp_path / "packed.tar.xz", tmp_path / "unpacked")
     assert sha256_of_files(tmp_path / "unpacked") == sha256_of_files(folder)
-    assert (tmp_path / "packed.zip").stat().st_size < 1000
+    assert (tmp_path / "packed.tar.xz").stat().st_size < 1000
 
 
 def test_times_and_rights_do_not_matter(folder: Path, tmp_path: Path) -> None:
-    pack(folder, tmp_path / "first.zip")
+    pack(folder, tmp_path / "first.tar.xz")
     os.utime(folder / "b.txt", (0, 0))
     (folder / "b.txt").chmod(0o600)
-    pack(folder, tmp_path / "second.zip")
-    assert (tmp_path / "first.zip").read_bytes() == (tmp_path / "second.zip").read_bytes()
-    with zipfile.ZipFile(tmp_path / "first.zip") as packed:
-        assert packed.namelist() == ["a/c.txt", "a/ä.bin", "b.txt"]
+    pack(folder, tmp_path / "second.tar.xz")
+    assert (tmp_path / "first.tar.xz").read_bytes() == (tmp_path / "second.tar.xz").read_bytes()
+    with tarfile.open(tmp_path / "first.tar.xz") as packed:
+        assert packed.getnames() == ["a/c.txt", "a/ä.bin", "b.txt"]
 
 
 @pytest.mark.parametrize("name", ["../out.txt", "a/../../out.txt", "/out.txt", "a\\..\\out.txt", "c:out.txt"])
 def test_nothing_is_written_outside(tmp_path: Path, name: str) -> None:
-    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as packed:
-        packed.writestr("good.txt", "good")
-        packed.writestr(name, "bad")
+    with tarfile.open(tmp_path / "bad.tar.xz", "w:xz") as packed:
+        for path in ("good.txt", name):
+            entry = tarfile.TarInfo(path)
+            entry.size = 4
+            packed.addfile(entry, io.BytesIO(b"file"))
     with pytest.raises(InputError, match="outside its folder"):
-        unpack(tmp_path / "bad.zip", tmp_path / "unpacked")
-    assert [path.name for path in tmp_path.iterdir()] == ["bad.zip"]
+        unpack(tmp_path / "bad.tar.xz", tmp_path / "unpacked")
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.tar.xz"]
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE])
+def test_nothing_but_files_is_unpacked(tmp_path: Path, kind: bytes) -> None:
+    with tarfile.open(tmp_path / "bad.tar.xz", "w:xz") as packed:
+        entry = tarfile.TarInfo("other")
+        entry.type, entry.linkname = kind, "/etc/hostname"
+        packed.addfile(entry)
+    with pytest.raises(InputError, match="is no file"):
+        unpack(tmp_path / "bad.tar.xz", tmp_path / "unpacked")
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.tar.xz"]
 
 
 def test_a_damaged_archive_is_named(folder: Path, tmp_path: Path) -> None:
-    pack(folder, tmp_path / "packed.zip")
-    content = bytearray((tmp_path / "packed.zip").read_bytes())
-    content[35:40] = b"XXXXX"
-    for damaged in (bytes(content), b"no zip at all"):
-        (tmp_path / "packed.zip").write_bytes(damaged)
-        with pytest.raises(InputError, match=r"packed\.zip is damaged"):
-            unpack(tmp_path / "packed.zip", tmp_path / "unpacked")
+    pack(folder, tmp_path / "packed.tar.xz")
+    content = bytearray((tmp_path / "packed.tar.xz").read_bytes())
+    content[45:50] = b"XXXXX"
+    for damaged in (bytes(content), b"no archive at all"):
+        (tmp_path / "packed.tar.xz").write_bytes(damaged)
+        with pytest.raises(InputError, match=r"packed\.tar.xz is damaged"):
+            unpack(tmp_path / "packed.tar.xz", tmp_path / "unpacked")

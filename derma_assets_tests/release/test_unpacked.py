@@ -42,22 +42,22 @@ def test_what_is_unpacked_already_is_left_alone_unless_it_was_changed(release: P
 
 
 def test_an_archive_that_is_not_the_released_one_is_refused(clone: Path) -> None:
-    with (clone / "release/bundle.zip").open("ab") as archive:
+    with (clone / "release/bundle.tar.xz").open("ab") as archive:
         archive.write(b"\0")
-    with pytest.raises(UserError, match=r"bundle\.zip is missing or not what release\.json says"):
+    with pytest.raises(UserError, match=r"bundle\.tar\.xz is missing or not what release\.json says"):
         unpacked_bundle(clone / "release", clone / "bundle")
     assert not (clone / "bundle").exists()
 
 
 def test_an_archive_with_other_files_than_were_released_is_refused(clone: Path) -> None:
     """Even one whose own checksum is right."""
-    unpack(clone / "release/bundle.zip", clone / "other")
+    unpack(clone / "release/bundle.tar.xz", clone / "other")
     (clone / "other/index.html").write_text("other")
-    (clone / "release/bundle.zip").unlink()
-    pack(clone / "other", clone / "release/bundle.zip")
+    (clone / "release/bundle.tar.xz").unlink()
+    pack(clone / "other", clone / "release/bundle.tar.xz")
     manifest = read_release(clone / "release")
     write_document({**manifest, "files": listed(clone / "release")}, clone / "release/release.json")
-    with pytest.raises(UserError, match=r"the files in .*bundle\.zip are not what release\.json says"):
+    with pytest.raises(UserError, match=r"the files in .*bundle\.tar\.xz are not what release\.json says"):
         unpacked_bundle(clone / "release", clone / "bundle")
     assert not (clone / "bundle").exists()
 

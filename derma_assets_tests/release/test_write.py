@@ -52,7 +52,7 @@ def test_the_manifest_lists_every_file_with_its_hash_and_size(release: Path) -> 
     assert {path: entry["bytes"] for path, entry in files.items()} == {
         path: file.stat().st_size for path, file in on_disk.items()
     }
-    assert {"bundle.zip", "weights.npz", "predictions.parquet", "splits.parquet", "LICENSE.md"} <= set(files)
+    assert {"bundle.tar.xz", "weights.npz", "predictions.parquet", "splits.parquet", "LICENSE.md"} <= set(files)
     assert changed_files(release) == []
 
 
