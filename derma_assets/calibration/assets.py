@@ -115,7 +115,7 @@ def view_calibration(view_predictions: pd.DataFrame) -> dg.MaterializeResult:
 
 
 @stage_asset(
-    "calibration", kinds={"scikitlearn", "numpy"}, io_manager_key="folder", code_version="2", of_training_set=True
+    "calibration", kinds={"scikitlearn", "numpy"}, io_manager_key="folder", code_version="1", of_training_set=True
 )
 def input_guard(trained_model: StoredModel, image_arrays: Path, training_set: pd.DataFrame) -> dg.MaterializeResult:
     """What keeps the app from judging pictures that the model was not made for: four measures, and limits on each.
