@@ -26,10 +26,10 @@ DATASET_DEFAULTS: dict[str, dict[str, Any]] = {
         "latency_runs": 5,
     },
     "ham10000": {
-        "image_size": 128,
+        "image_size": 160,
         "backbone_weights": "imagenet",
         "alpha": 1.0,
-        "trainable_layers": 30,
+        "trainable_layers": 86,
         "validation_fraction": 0.1,
         "test_fraction": 0.1,
     },
@@ -57,7 +57,7 @@ class Settings(BaseSettings):
         description="Folder that new pictures are dropped into, in a folder of their own with a metadata.csv each. "
         "Empty: `incoming/<data set>` below the data folder.",
     )
-    image_size: int = Field(128, ge=32, le=512, description="Side, in pixels, of the square picture the model sees.")
+    image_size: int = Field(160, ge=32, le=512, description="Side, in pixels, of the square picture the model sees.")
     release_dir: Path | None = Field(
         None, description="Folder of the release, a trained model that ships. Empty: `release` below the data folder."
     )
@@ -67,7 +67,7 @@ class Settings(BaseSettings):
         "must have the same width and split), or the path of a weights file.",
     )
     alpha: float = Field(1.0, gt=0, le=1, description="Width multiplier of MobileNet.")
-    trainable_layers: int = Field(30, ge=0, le=86, description="How many of MobileNet's last layers are trained.")
+    trainable_layers: int = Field(86, ge=0, le=86, description="How many of MobileNet's last layers are trained.")
     recipe: Literal["default", "paper", "sample"] = Field(
         "default", description="Training recipe, see `training/recipe.py`."
     )

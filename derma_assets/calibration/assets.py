@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 
 from derma_assets.calibration.familiarity import LAYER, fit_familiarity
 from derma_assets.calibration.figures import likelihood_figure, measures_figure, reliability_figure, roc_figure
 from derma_assets.calibration.input_guard import guard_with_limits, reasons_table, write_guard
 from derma_assets.calibration.labelled_logits import labelled_logits
+from derma_assets.calibration.other_cameras import as_other_cameras
 from derma_assets.calibration.summary import choose_operating_points, reliability_table, scored, temperature_document
 from derma_assets.calibration.views import calibrate_views, views_document
 from derma_assets.dataset.figures import arrays_figure
@@ -23,6 +25,9 @@ from derma_assets.storage.stored_model import StoredModel
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.training.predictor import feature_extractor
 from derma_assets.ui_metadata import figure, note, table_preview
+
+# Pictures that are changed at once: some hundred megabytes at 160 px.
+_AT_ONCE = 1000
 
 
 @stage_asset("calibration", kinds={"scipy"}, io_manager_key="document", code_version="1")
@@ -115,25 +120,35 @@ def view_calibration(view_predictions: pd.DataFrame) -> dg.MaterializeResult:
 
 
 @stage_asset(
-    "calibration", kinds={"scikitlearn", "numpy"}, io_manager_key="folder", code_version="1", of_training_set=True
+    "calibration",
+    kinds={"scikitlearn", "numpy"},
+    io_manager_key="folder",
+    code_version="3",
+    of_training_set=True,
+    reads_settings=["seed"],
 )
 def input_guard(trained_model: StoredModel, image_arrays: Path, training_set: pd.DataFrame) -> dg.MaterializeResult:
     """What keeps the app from judging pictures that the model was not made for: four measures, and limits on each.
 
     Light, focus and lesion contrast are measured on the pixels; unfamiliarity is the distance of the model's features
-    from those of the training pictures. The limits together refuse less than 1 % of validation. Look at the refused
-    pictures: they should be ones that a person would take again. `refusal_rates` has what is refused on test.
+    from those of the training pictures, also as other cameras would take them. The limits together refuse about
+    1 % of validation. Look at the refused pictures: they should be ones that a person would take again.
+    `refusal_rates` has what is refused on test.
     """
-    arrays = ImageArrays.open(image_arrays)
+    chosen, arrays = settings(), ImageArrays.open(image_arrays)
     train, validation = (
         labelled_pictures(arrays, training_set[training_set["split"] == side]).rows for side in (TRAIN, VALIDATION)
     )
     features_of = feature_extractor(trained_model.load(), LAYER)
-    familiarity = fit_familiarity(features_of(arrays.pixels, train, "train"), LAYER)
+    draw = np.random.default_rng(chosen.seed)
+    features = [features_of(arrays.pixels, train, "train")]
+    for rows in np.array_split(train, max(1, len(train) // _AT_ONCE)):
+        features.append(features_of(as_other_cameras(arrays.pixels[rows], draw), what="train, other cameras"))
+    familiarity = fit_familiarity(np.concatenate(features), LAYER)
     pictures = arrays.pixels[validation]
     guard, values = guard_with_limits(familiarity, pictures, features_of(pictures, what="validation"))
     refused = guard.refusals(values)
-    with building_folder(settings().store, "input_guard") as folder:
+    with building_folder(chosen.store, "input_guard") as folder:
         write_guard(folder, guard)
     return dg.MaterializeResult(
         value=folder,

@@ -11,7 +11,7 @@ and equal Grad-CAM but for that constant, which no figure depends on.
 The page draws another map of the same activations (browser/web/src/heatmap.ts): how far a class's activation, bias
 included, lies above the mean of all classes. It is measured beside Grad-CAM, since it is what a person sees.
 
-Both are as coarse as the last feature map: 4 x 4 cells for a picture of 128 px, 32 px each.
+Both are as coarse as the last feature map: 5 x 5 cells for a picture of 160 px, 32 px each.
 """
 
 from typing import Any

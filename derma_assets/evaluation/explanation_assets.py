@@ -48,7 +48,7 @@ def explanations(
 
     Compare with `centre`, which knows nothing but that lesions lie in the middle: on HAM10000 they do, so only what is
     above it (`..._over_centre`, paired, with interval) shows that the model finds lesions; `coarse_centre` is the same
-    seen through the map's cells, 4 x 4 of them at 128 px, and `coarse_mask` the mask seen through them. In the
+    seen through the map's cells, 5 x 5 of them at 160 px, and `coarse_mask` the mask seen through them. In the
     galleries are the most confident right and wrong test pictures of each diagnosis, in pairs: with the lesion's
     outline, and under the heat of the *predicted* diagnosis. Heat on the lesion does not mean that the model looks at
     the right thing there, or that it is right.

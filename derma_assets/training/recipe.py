@@ -110,7 +110,7 @@ PAPER = Recipe(
 # square-root weights keep the rare classes without drowning in them; a cosine needs no patience to tune.
 DEFAULT = Recipe(
     name="default",
-    epochs=16,
+    epochs=24,
     learning_rate=1e-3,
     min_learning_rate=1e-6,
     schedule="cosine",
@@ -120,7 +120,7 @@ DEFAULT = Recipe(
     class_weight_power=0.5,
     batch_norm_momentum=0.95,
     keep="last",
-    augmentation=Augmentation(shift=0.05, zoom_in=0.3, zoom_out=0.05, brightness=0.08, contrast=0.15, colour=0.06),
+    augmentation=Augmentation(shift=0.05, zoom_in=0.4, zoom_out=0.1, brightness=0.08, contrast=0.15, colour=0.06),
 )
 
 # For a narrow network that learns a few hundred generated pictures from nothing, in a minute: no regularisation, as it
