@@ -136,7 +136,7 @@ format: setup ## put the style right
 
 lock: setup ## resolve both lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--no-emit-index-url --extra dev pyproject.toml --output-file requirements.lock
+		--no-emit-index-url --extra dev --extra cluster pyproject.toml --output-file requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --group pyproject.toml:bench --constraint requirements.lock --output-file requirements-bench.lock
 
