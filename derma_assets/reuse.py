@@ -4,14 +4,17 @@ Dagster runs every selected asset, changed or not (dagster-io/dagster issue 1484
 fingerprint of all that decides its content (its code version, which holds the settings it reads, its run config, and
 the data versions of what it is made from) with that in the record of what is stored. If they are equal and the
 stored files are intact, it gives the same data version and metadata again, with `reused` true, and computes nothing.
-Content decides, not times.
+Content decides, not times. From that look until its result is stored a step is alone with what it writes: the second of
+two runs waits, then finds what the first one has stored.
 """
 
 import functools
 import hashlib
 import inspect
 import json
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +22,29 @@ import dagster as dg
 
 from derma_assets.storage.atomic import replacing
 from derma_assets.storage.fingerprint import fingerprint_json
+from derma_assets.storage.locks import Name, holding
 from derma_assets.storage.paths import stored_partition, stored_path
-from derma_assets.storage.records import StoredRecord, damaged_files, read_record, record_path
+from derma_assets.storage.records import (
+    StoredRecord,
+    damaged_files,
+    read_record,
+    record_path,
+    replaced_since_loaded,
+)
 
 _DATA_VERSION_TAG = "dagster/data_version"
 
+# So often a step loads anew what another run replaces before it gives up.
+_MOST_LOADS = 10
+
 # Metadata of a result that is on its way to the store: what its record will say.
 MADE_FROM, DATA_VERSION = "made_from", "data_version"
+
+# Where the records of checks lie among those of assets.
+_CHECKS = "checks"
+
+# The field of a check's record that holds the fingerprint of all others.
+_ITSELF = "itself"
 
 
 class Reuse(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -55,27 +74,62 @@ def reusing(
     def run(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[dg.MaterializeResult[Any]]:
         context = dg.AssetExecutionContext.get()
         names = [key.path[-1] for key in context.selected_asset_keys]
-        origins = _origins(context, unversioned, files())
-        reused = {name: _reusable(context, name, io_manager_keys[name], origins[name]) for name in names}
-        if look and all(reused.values()):
-            for name, record in reused.items():
-                assert record is not None
-                yield _again(context, name, record)
-            return
-        computed = compute(*args, **kwargs)
-        for result in computed if inspect.isgenerator(computed) else [computed]:
-            yield _stamped(result, origins[result.asset_key.path[-1] if result.asset_key else names[0]])
+        partition = context.partition_key if context.has_partition_key else None
+        # Dagster stores a result before it asks for the next: the locks are held until the last one is stored.
+        ours = sorted((key.path[-1], partition) for key in context.assets_def.keys)
+        with _alone(context, _upstream(context), ours):
+            origins = _origins(context, unversioned, files())
+            reused = {name: _reusable(context, name, io_manager_keys[name], origins[name]) for name in names}
+            if look and all(reused.values()):
+                for name, record in reused.items():
+                    assert record is not None
+                    yield _again(context, name, record)
+                return
+            computed = compute(*args, **kwargs)
+            for result in computed if inspect.isgenerator(computed) else [computed]:
+                yield _stamped(result, origins[result.asset_key.path[-1] if result.asset_key else names[0]])
 
     @functools.wraps(compute)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        (result,) = run(args, kwargs)
-        return result
-
-    @functools.wraps(compute)
-    def wrapped_generator(*args: Any, **kwargs: Any) -> Any:
         yield from run(args, kwargs)
 
-    return wrapped_generator if inspect.isgeneratorfunction(compute) else wrapped
+    return wrapped
+
+
+# What a thread holds for its step. A step that fails while its result is stored never comes back to give it up.
+_held_by: dict[int, ExitStack] = {}
+
+
+@contextmanager
+def _alone(context: Any, reads: Sequence[Name], writes: Sequence[Name]) -> Iterator[None]:
+    """Let no other run replace what a step reads, nor read or write what it writes, until it is done.
+
+    Raises:
+        dagster.RetryRequested: another run has replaced something since the step has loaded it.
+        StorageError: the locks cannot be had.
+    """
+    store, thread = Path(context.resources.reuse.store), threading.get_ident()
+    if thread in _held_by:
+        _held_by.pop(thread).close()
+    with ExitStack() as held:
+        does = f"{writes[0][0]}, run {context.run.run_id[:8]}"
+        held.enter_context(holding(store, reads=reads, writes=writes, does=does, say=context.log.info))
+        _held_by[thread] = held
+        try:
+            replaced = replaced_since_loaded(record_path(store, *name) for name in reads)
+            if replaced:
+                context.log.info(f"another run has just replaced {replaced[0].stem}: loading again what is there now")
+                raise dg.RetryRequested(max_retries=_MOST_LOADS)
+            yield
+        finally:
+            if _held_by.get(thread) is held:
+                del _held_by[thread]
+
+
+def _upstream(context: dg.AssetExecutionContext) -> list[Name]:
+    """Return everything that a step reads of the store, partition by partition."""
+    inputs = context.assets_def.keys_by_input_name
+    return [(key.path[-1], part) for name, key in inputs.items() for part in _partitions(context, name)]
 
 
 def _stamped(result: Any, made_from: str) -> dg.MaterializeResult[Any]:
@@ -118,7 +172,10 @@ def _reusable(context: dg.AssetExecutionContext, name: str, key: str, made_from:
     """Return the record of what is stored of an asset, if it would come out the same and is intact."""
     reuse = context.resources.reuse
     store, partition = Path(reuse.store), context.partition_key if context.has_partition_key else None
-    record = read_record(record_path(store, name, partition))
+    path = record_path(store, name, partition)
+    record = read_record(path)
+    if record is None and path.exists():
+        context.log.warning(f"{path} is damaged (not what was written): {name} is made again")
     if reuse.force or record is None or not made_from or record.made_from != made_from:
         return None
     stored = stored_path(store, name, key) if partition is None else stored_partition(store, name, partition, key)
@@ -158,12 +215,16 @@ def reusing_check(made_of: Sequence[str], version: str) -> Callable[[Callable[..
     def decorate(compute: Callable[..., dg.AssetCheckResult]) -> Callable[..., dg.AssetCheckResult]:
         @functools.wraps(compute)
         def wrapped(*args: Any, **kwargs: Any) -> dg.AssetCheckResult:
-            reuse = dg.AssetCheckExecutionContext.get().resources.reuse
+            context = dg.AssetCheckExecutionContext.get()
+            with _alone(context, [(name, None) for name in made_of], [(_CHECKS, compute.__name__)]):
+                return verdict(context.resources.reuse, args, kwargs)
+
+        def verdict(reuse: Reuse, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dg.AssetCheckResult:
             records = [read_record(record_path(Path(reuse.store), name)) for name in made_of]
             versions = [record.data_version for record in records if record]
             if len(versions) < len(made_of):
                 return compute(*args, **kwargs)
-            path = record_path(Path(reuse.store), "checks", compute.__name__)
+            path = record_path(Path(reuse.store), _CHECKS, compute.__name__)
             made_from = fingerprint_json([version, versions])
             known = None if reuse.force else _passed(path)
             if known is not None and known["made_from"] == made_from:
@@ -176,7 +237,7 @@ def reusing_check(made_of: Sequence[str], version: str) -> Callable[[Callable[..
                 kept = {name: _kept(value) for name, value in result.metadata.items()}
                 document = {"made_from": made_from, "description": result.description, "metadata": kept}
                 with replacing(path) as beside:
-                    beside.write_text(json.dumps(document))
+                    beside.write_text(json.dumps({**document, _ITSELF: fingerprint_json(document)}))
             return result
 
         return wrapped
@@ -193,7 +254,9 @@ def _kept(value: Any) -> tuple[str, Any]:
 
 
 def _passed(path: Path) -> dict[str, Any] | None:
+    """Return what was kept of a check that has passed, or None where there is nothing, or nothing as it was written."""
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
+        document = json.loads(path.read_text())
+        return document if document.pop(_ITSELF) == fingerprint_json(document) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -20,9 +20,16 @@ from upath import UPath
 
 from derma_assets.errors import StorageError
 from derma_assets.reuse import DATA_VERSION, MADE_FROM, Reuse
-from derma_assets.storage.atomic import copy_folder, explained, replacing, restore_interrupted_swap
-from derma_assets.storage.paths import EXTENSIONS, how_to_store, is_built_beside
-from derma_assets.storage.records import StoredRecord, damaged_files, read_record, record_of, record_path, write_record
+from derma_assets.storage.atomic import copy_folder, replacing, restore_interrupted_swap
+from derma_assets.storage.paths import EXTENSIONS, how_to_store, is_built_beside, move_built
+from derma_assets.storage.records import (
+    StoredRecord,
+    damaged_files,
+    loading,
+    record_of,
+    record_path,
+    writing_record,
+)
 from derma_assets.storage.stored_model import StoredModel
 
 if TYPE_CHECKING:
@@ -42,15 +49,15 @@ class StoreIOManager(dg.UPathIOManager):
         stored = Path(path.path)
         partition = context.partition_key if context.has_partition_key else None
         record = record_path(self.store, context.asset_key.path[-1], partition)
+        said = context.output_metadata
         try:
-            # Without it a process killed before the new record is there would leave that of the old content.
-            with explained(stored):
-                record.unlink(missing_ok=True)
-            with replacing(stored) as beside:
+            # The new record is on the disk before anything changes, so that a full disk changes nothing.
+            with writing_record(record) as keep, replacing(stored) as beside:
                 self.write(obj, beside)
-            said = context.output_metadata
-            if MADE_FROM in said:
-                write_record(record, record_of(stored, str(said[MADE_FROM].value), str(said[DATA_VERSION].value)))
+                if MADE_FROM in said:
+                    keep(record_of(beside, str(said[MADE_FROM].value), str(said[DATA_VERSION].value)))
+                # Without it a process killed before the new record is there would leave that of the old content.
+                record.unlink(missing_ok=True)
         except StorageError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
 
@@ -73,8 +80,7 @@ class StoreIOManager(dg.UPathIOManager):
         """
         name = context.asset_key.path[-1]
         partition = stored.name.removesuffix(self.extension or "") if stored.parent.name == name else None
-        written = record_path(self.store, name, partition)
-        record = read_record(written)
+        record = loading(record_path(self.store, name, partition))
         if record is None or self._checked.get(stored) == record:
             return
         damaged = damaged_files(stored, record)
@@ -151,7 +157,7 @@ class FolderIOManager(StoreIOManager):
     def write(self, obj: Path, path: Path) -> None:
         """Move or copy a folder."""
         if is_built_beside(obj, path):
-            obj.rename(path)
+            move_built(obj, path)
             return
         copy_folder(obj, path)
 

@@ -5,13 +5,23 @@ new run would have need not be made again; one whose files no longer have their 
 """
 
 import json
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from derma_assets.storage.atomic import replacing
 from derma_assets.storage.fingerprint import fingerprint_json, sha256_of_file, sha256_of_files
+from derma_assets.storage.paths import stored_path
+
+_log = logging.getLogger(__name__)
 
 _FOLDER = ".records"
+
+# The field of a record's file that holds the fingerprint of all others.
+_ITSELF = "itself"
 
 
 @dataclass(frozen=True)
@@ -37,17 +47,54 @@ def record_path(store: Path, name: str, partition: str | None = None) -> Path:
 
 
 def read_record(path: Path) -> StoredRecord | None:
-    """Return the record at `path`, or None where there is none that can be read."""
+    """Return the record at `path`, or None where there is none, or none as it was written."""
     try:
-        return StoredRecord(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        document = json.loads(path.read_text())
+        itself = document.pop(_ITSELF, None)
+        record = StoredRecord(**document)
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
+    # Earlier versions wrote records without it.
+    return record if itself is None or itself == _own_fingerprint(record) else None
 
 
-def write_record(path: Path, record: StoredRecord) -> None:
-    """Write a record, atomically."""
-    with replacing(path) as beside:
-        beside.write_text(json.dumps(asdict(record), indent=1) + "\n")
+def _own_fingerprint(record: StoredRecord) -> str:
+    return fingerprint_json(asdict(record))
+
+
+@contextmanager
+def writing_record(path: Path) -> Iterator[Callable[[StoredRecord], None]]:
+    """Yield a function that takes a record; it is on the disk at once, and at `path` when the block has ended well."""
+    with ExitStack() as written:
+
+        def keep(record: StoredRecord) -> None:
+            content = json.dumps({**asdict(record), _ITSELF: _own_fingerprint(record)}, indent=1) + "\n"
+            written.enter_context(replacing(path)).write_text(content)
+
+        yield keep
+
+
+# What this thread has loaded, by the path of its record, as the record was then.
+_here = threading.local()
+
+
+def loading(path: Path) -> StoredRecord | None:
+    """Return the record of what is about to be loaded, and remember it for `replaced_since_loaded`."""
+    record = read_record(path)
+    _loaded()[path] = record
+    return record
+
+
+def replaced_since_loaded(paths: Iterable[Path]) -> list[Path]:
+    """Return which of these records are no longer as they were when their assets were loaded; then forget all."""
+    loaded = _loaded()
+    found = [path for path in paths if path in loaded and loaded[path] != read_record(path)]
+    loaded.clear()
+    return found
+
+
+def _loaded() -> dict[Path, StoredRecord | None]:
+    return _here.__dict__.setdefault("loaded", {})
 
 
 def record_of(stored: Path, made_from: str, data_version: str | None) -> StoredRecord:
@@ -67,3 +114,21 @@ def damaged_files(stored: Path, record: StoredRecord) -> list[str]:
     """Return the files of a stored asset that are not as they were written: changed, missing or added."""
     found = hashes_of(stored)
     return sorted(name for name in found.keys() | record.sha256.keys() if found.get(name) != record.sha256.get(name))
+
+
+def what_was_stored(store: Path, asset: str, io_manager_key: str) -> Path | None:
+    """Return where an earlier version of an asset is that the next one may take something from, or None.
+
+    None too, with a warning, where it is not as its record says: what is damaged would be copied, under a new hash.
+    """
+    stored = stored_path(store, asset, io_manager_key)
+    if not stored.exists():
+        return None
+    record = read_record(record_path(store, asset))
+    damaged = damaged_files(stored, record) if record else []
+    if damaged:
+        _log.warning(
+            "%s is damaged (%s: not the bytes that were written): nothing is taken from it", stored, damaged[0]
+        )
+        return None
+    return stored
