@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +47,12 @@ class Run:
         assert self.process.returncode == 0, self.said()[-6000:]
         return self.said()
 
+    def fails(self, timeout: float = 1200) -> str:
+        """Wait for its end, and return what it said; its exit status must not be 0."""
+        self.process.wait(timeout)
+        assert self.process.returncode != 0, self.said()[-6000:]
+        return self.said()
+
     def until(self, happens: Callable[[], bool], timeout: float = 600) -> bool:
         """Wait until something happens, and return true; false if the run has ended before."""
         ends = time.monotonic() + timeout
@@ -79,17 +85,33 @@ class Run:
 
 
 @contextmanager
-def begin(data_dir: Path, selection: str = TO_THE_RELEASE, settings: Mapping[str, str] = SMALL) -> Iterator[Run]:
-    """Start a run on the store below `data_dir`, and kill it with -9 in the end, if it has not ended by then."""
+def begin(
+    data_dir: Path,
+    selection: str = TO_THE_RELEASE,
+    settings: Mapping[str, str] = SMALL,
+    *,
+    home: Path | None = None,
+    within: Sequence[str] = (),
+) -> Iterator[Run]:
+    """Start a run on the store below `data_dir`, and kill it with -9 in the end, if it has not ended by then.
+
+    Args:
+        data_dir: Folder that the run writes to.
+        selection: What to materialize.
+        settings: Of the run.
+        home: Folder of Dagster's own files and of the log; the data folder if there is none.
+        within: Words in front of the command.
+    """
+    home = home or data_dir
     words = ["dagster", "asset", "materialize", "-m", "derma_assets.definitions", "--select", selection]
     console = ["--config-json", '{"loggers": {"console": {}}}']
-    log = data_dir / "logs" / f"{time.monotonic_ns()}.txt"
+    log = home / "logs" / f"{time.monotonic_ns()}.txt"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [str(BIN / words[0]), *words[1:], *console],
+            [*within, str(BIN / words[0]), *words[1:], *console],
             cwd=ROOT,
-            env=environment(data_dir, **settings),
+            env=environment(home, **settings) | {"DERMA_DATA_DIR": str(data_dir)},
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,

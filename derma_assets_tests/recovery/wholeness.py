@@ -15,6 +15,12 @@ from derma_assets.storage.paths import EXTENSIONS, promoted_path, scratch_path, 
 from derma_assets.storage.records import StoredRecord, damaged_files, read_record
 from derma_assets.training.checkpoint import TrainingState
 
+# What says when or how fast, beside what the content is.
+_CIRCUMSTANCES = {"raw_images": ["path", "mtime_ns"], "training_history": ["seconds"]}
+
+# What is the same byte for byte: split, predictions, metrics and all that a clinic hosts.
+_SAME_FILES = ("grouped_splits", "predictions", "operating_points", "overall_metrics", "tfjs_model", "tfjs_bundle")
+
 _UNFINISHED = re.compile(r"\..*\.[0-9a-f]{8}\.(tmp.*|old|claim)")
 
 
@@ -68,3 +74,24 @@ def left_behind(data_dir: Path) -> list[str]:
     everything = [path for path in data_dir.rglob("*") if LOCKS not in path.parts]
     unfinished = [path for path in everything if _UNFINISHED.fullmatch(path.name) or path.parent.name == ".building"]
     return [str(path.relative_to(data_dir)) for path in unfinished]
+
+
+def assert_same(undisturbed: Path, disturbed: Path, dataset: str = "sample") -> None:
+    """Fail unless all that is in the second store is in the first, bit for bit, but for when it was made and how fast.
+
+    Args:
+        undisturbed: Folder that the first run wrote to.
+        disturbed: Folder of the second, which may have less.
+        dataset: Which store below them.
+    """
+    first, second = (data_dir / "store" / dataset for data_dir in (undisturbed, disturbed))
+    expected, found = records(first), records(second)
+    assert found
+    differ = {name for name, record in found.items() if record.data_version != expected[name].data_version}
+    assert differ == set()
+    for path in sorted(second.glob("*.parquet")):
+        left_out = _CIRCUMSTANCES.get(path.stem, [])
+        one, other = (pd.read_parquet(store / path.name).drop(columns=left_out) for store in (first, second))
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+    for name in found.keys() & _SAME_FILES:
+        assert found[name].sha256 == expected[name].sha256, name
