@@ -16,7 +16,7 @@ export NODE_USE_SYSTEM_CA ?= 1
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo materialize card external folds study app release readme new-pictures rollback ui metrics test test-browser test-daemon test-real browser screenshots bench bench-browser bench-reuse lint format lock clean
+.PHONY: help setup home demo materialize card external folds study app release readme new-pictures rollback ui metrics test test-browser test-daemon test-real browser screenshots bench bench-browser bench-reuse lint format lock clean test-recovery
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -106,13 +106,16 @@ browser: setup
 	@$(BIN)/python -m derma_assets.browser.install
 
 test: setup browser ## pass the tests (finds or installs a browser)
-	@$(BIN)/python -m pytest -q -m 'not browser and not daemon' --ignore=derma_assets_tests/real_data
+	@$(BIN)/python -m pytest -q -m 'not browser and not daemon and not recovery and not cluster' --ignore=derma_assets_tests/real_data
 
 test-browser: setup browser ## use the app in a real browser: every screen, offline, updates, picture formats
 	@$(BIN)/python -m pytest -q -m browser --ignore=derma_assets_tests/real_data
 
 test-daemon: setup browser ## drop pictures into the folder that a real `dagster dev` watches, and wait for the release
 	@$(BIN)/python -m pytest -q -m daemon --ignore=derma_assets_tests/real_data
+
+test-recovery: setup browser ## kill runs at random moments, let them go on, and compare with an undisturbed one
+	@$(BIN)/python -m pytest -q -m recovery --ignore=derma_assets_tests/real_data
 
 test-real: setup browser ## run the graph on a few hundred real lesions: make test-real DERMA_HAM10000_DIR=<folder>
 	@test -n "$(DERMA_HAM10000_DIR)" || { echo "say where HAM10000 is: make test-real DERMA_HAM10000_DIR=<folder>"; exit 1; }
