@@ -76,6 +76,9 @@ class Settings(BaseSettings):
         description="`auto`: training multiplies in bfloat16 or float16 where the machine does so natively (GPUs from "
         "2018 on, processors with AMX). `float32`: never.",
     )
+    cluster_wait_s: float = Field(
+        600, gt=0, description="How long, in seconds, the processes of a TF_CONFIG wait for each other to start."
+    )
     epochs: int | None = Field(None, ge=1, description="Epochs to train for. Empty: what the recipe says.")
     seed: int = Field(42, ge=0, description="Seed of splits, sample, training and bootstrap.")
     validation_fraction: float = Field(0.1, gt=0, lt=0.5, description="Share of lesions held out for validation.")
