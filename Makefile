@@ -16,7 +16,7 @@ export NODE_USE_SYSTEM_CA ?= 1
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo materialize card external folds study app release readme rollback ui metrics test test-browser test-real browser screenshots bench bench-browser bench-reuse lint format lock clean
+.PHONY: help setup home demo materialize card external folds study app release readme rollback ui metrics test test-browser test-distributed test-real browser screenshots bench bench-browser bench-reuse lint format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -103,10 +103,13 @@ browser: setup
 	@$(BIN)/python -m derma_assets.browser.install
 
 test: setup browser ## pass the tests (finds or installs a browser)
-	@$(BIN)/python -m pytest -q -m 'not browser' --ignore=derma_assets_tests/real_data
+	@$(BIN)/python -m pytest -q -m 'not browser and not cluster' --ignore=derma_assets_tests/real_data
 
 test-browser: setup browser ## use the app in a real browser: every screen, offline, updates, picture formats
 	@$(BIN)/python -m pytest -q -m browser --ignore=derma_assets_tests/real_data
+
+test-distributed: setup ## two processes train one model, one of them is killed, and both go on
+	@$(BIN)/python -m pytest -q -m cluster derma_assets_tests/training
 
 test-real: setup browser ## run the graph on a few hundred real lesions: make test-real DERMA_HAM10000_DIR=<folder>
 	@test -n "$(DERMA_HAM10000_DIR)" || { echo "say where HAM10000 is: make test-real DERMA_HAM10000_DIR=<folder>"; exit 1; }

@@ -106,6 +106,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
     return Interrupted(chief_said, chief.returncode, kept, states, survivors, continued, worker_said)
 
 
+@pytest.mark.cluster
 def test_a_lost_process_ends_the_other_with_what_to_do(interrupted: Interrupted) -> None:
     assert interrupted.chief_status == 1
     assert 1 <= interrupted.epochs_kept < EPOCHS
@@ -117,6 +118,7 @@ def test_a_lost_process_ends_the_other_with_what_to_do(interrupted: Interrupted)
     assert interrupted.states == []
 
 
+@pytest.mark.cluster
 def test_the_continued_training_is_that_of_one_process(interrupted: Interrupted, alone: pd.DataFrame) -> None:
     columns = ["loss", "accuracy", "macro_f1", "val_loss", "val_accuracy", "val_macro_f1", "learning_rate"]
     assert interrupted.continued["epoch"].tolist() == list(range(1, EPOCHS + 1))
@@ -126,6 +128,7 @@ def test_the_continued_training_is_that_of_one_process(interrupted: Interrupted,
     assert "the training is finished" in interrupted.worker_said
 
 
+@pytest.mark.cluster
 def test_processes_that_would_train_something_else_are_told_apart(tmp_path: Path) -> None:
     write_store(tmp_path)
     pair = Pair.of(tmp_path, **SETTINGS)
