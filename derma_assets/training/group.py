@@ -87,6 +87,8 @@ def _raise_unless_done(cluster: Cluster, job: TrainingJob, outcome: Outcome) -> 
         return
     if outcome.kind == "refused":
         raise InputError(outcome.message)
+    if outcome.kind == "failed":
+        raise UserError("the training process failed, see its traceback above. The other processes end too.")
     named = {
         f"{job_name} {task}"
         for job_name, task in re.findall(r"/job:(\w+)/(?:replica:\d+/)?task:(\d+)", outcome.message)
@@ -97,7 +99,8 @@ def _raise_unless_done(cluster: Cluster, job: TrainingJob, outcome: Outcome) -> 
         who = ", ".join(cluster.described(index) for index in gone)
         problem = f"lost in training: {who}. It was ended, or cannot be reached any more; it may have said why itself"
     else:
-        reason = next(iter(outcome.message.strip().splitlines()), "no reason given")
+        lines = [line.strip() for line in outcome.message.splitlines() if line.strip()]
+        reason = next((line for line in lines if "ollective" in line), lines[0] if lines else "no reason given")
         problem = f"the processes that train together have lost each other ({reason})"
     if job.state_path is None:
         kept = "The chief keeps what was learnt up to its last whole epoch"

@@ -72,11 +72,12 @@ class Outcome:
     """How a process's part in a training ended.
 
     Attributes:
-        kind: `done`; `refused`, with a message for a person; or `lost`: others were no longer there.
+        kind: `done`; `refused`, with a message for a person; `lost`: others were no longer there; or `failed`, which
+            left a traceback on the console.
         message: What TensorFlow or this project said about it.
     """
 
-    kind: Literal["done", "refused", "lost"]
+    kind: Literal["done", "refused", "lost", "failed"]
     message: str = ""
 
 

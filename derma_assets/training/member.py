@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,26 @@ def main(folder: Path) -> None:
     except UserError as error:
         outcome = Outcome("refused", str(error))
     except Exception as error:
-        tf = import_tensorflow()
-        if not isinstance(error, tf.errors.OpError | RuntimeError):
-            raise
-        outcome = Outcome("lost", str(error))
+        if isinstance(error, _signs_of_loss()):
+            outcome = Outcome("lost", str(error))
+        else:
+            traceback.print_exc()
+            outcome = Outcome("failed")
     write_outcome(folder, outcome)
     sys.stderr.flush()
     os._exit(0)  # TensorFlow's own end waits for processes that may be gone
+
+
+def _signs_of_loss() -> tuple[type[Exception], ...]:
+    """Return what TensorFlow raises in the others when a process is gone."""
+    errors = import_tensorflow().errors
+    return (
+        errors.UnavailableError,
+        errors.AbortedError,
+        errors.CancelledError,
+        errors.DeadlineExceededError,
+        errors.InternalError,
+    )
 
 
 def _end_with_the_parent() -> None:

@@ -16,10 +16,14 @@ from derma_assets.training.parts import Part, Share, at_hand
 
 def replicas_of(strategy: Any) -> Share:
     """Return which replicas of `strategy` are this process's."""
-    resolver = strategy.cluster_resolver
-    here = len(strategy.extended.worker_devices)
-    first = resolver.task_id * here if resolver is not None and resolver.task_id is not None else 0
-    return Share(range(first, first + here), strategy.num_replicas_in_sync)
+    here: list[int] = []
+
+    def note(context: Any) -> Any:
+        here.append(int(context.replica_id_in_sync_group))
+        return import_tensorflow().constant(0)
+
+    strategy.experimental_distribute_values_from_function(note)
+    return Share(here, strategy.num_replicas_in_sync)
 
 
 def fit_together(

@@ -13,7 +13,7 @@ import pandas as pd
 from derma_assets.dataset.image_arrays import FORMAT, INDEX, PIXELS
 from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION
 from derma_assets.diagnoses import CODES
-from derma_assets_tests.running import ROOT, environment, free_port
+from derma_assets_tests.running import ROOT, TIMEOUT_S, environment, free_port
 
 SIZE, TRAIN, VALIDATION = 32, 41, 15
 
@@ -82,7 +82,7 @@ class Pair:
         return self.start(0, *words, "--select", "trained_model,training_history")
 
 
-def said(process: "subprocess.Popen[str]", timeout_s: float = 300) -> str:
+def said(process: "subprocess.Popen[str]", timeout_s: float = TIMEOUT_S) -> str:
     """Return all that a process says until it ends; it is killed if that takes too long."""
     try:
         output, _ = process.communicate(timeout=timeout_s)
