@@ -60,7 +60,7 @@ class Settings(BaseSettings):
         "Empty: `store` below the data folder; docs/storage.md.",
     )
     storage_attempts: int = Field(
-        6, ge=1, description="How often a request to object storage is tried before the run fails."
+        5, ge=1, description="How often a request to object storage is tried before the run fails."
     )
     storage_timeout_s: float = Field(
         30,
@@ -239,4 +239,4 @@ def settings() -> Settings:
 
 
 def _without_password(value: Any) -> str:
-    return re.sub(r"//[^/@]*@", "//***@", repr(value))
+    return re.sub(r"//[^/@]*@|\?.*", "***", repr(value))

@@ -12,7 +12,7 @@ from typing import Any
 from derma_assets.storage.atomic import replacing
 from derma_assets.storage.fingerprint import fingerprint_json, sha256_of_file, sha256_of_files
 
-_FOLDER = ".records"
+RECORDS = ".records"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class StoredRecord:
 
 def record_path(store: Path, name: str, partition: str | None = None) -> Path:
     """Return where the record of an asset, or of one partition of it, is kept."""
-    folder = store / _FOLDER
+    folder = store / RECORDS
     return folder / f"{name}.json" if partition is None else folder / name / f"{partition}.json"
 
 

@@ -24,7 +24,9 @@ from derma_assets.storage.paths import address_of_copy
 
 # Files that travel at the same time, and what is held of one in memory meanwhile.
 _FILES, _PARTS, _PART_BYTES = 8, 4, 16 * 2**20
-# Begun anew that often after the libraries have given up on a download that was cut or is not what was put.
+# How often s3fs tries what botocore has given up on without an answer, and goes on with a download that was cut.
+_AGAIN = 3
+# How often a download is begun in all that was cut for good or is not what was put.
 _DOWNLOADS = 3
 
 
@@ -38,7 +40,6 @@ class RemoteStore:
         self._root = UPath(
             address,
             use_listings_cache=False,
-            skip_instance_cache=True,  # fsspec would give the one of another endpoint
             max_concurrency=_PARTS,
             config_kwargs={
                 "retries": {"mode": "standard", "max_attempts": chosen.storage_attempts},
@@ -52,7 +53,7 @@ class RemoteStore:
             raise UserError(
                 f"DERMA_STORAGE={address} needs the package s3fs: pip install 'derma_assets[cluster]'"
             ) from error
-        self._files.retries = chosen.storage_attempts
+        self._files.retries = _AGAIN
 
     def read_document(self, key: str) -> dict[str, Any] | None:
         """Return the JSON object at `key`, or None where there is none.
