@@ -16,10 +16,10 @@ export NODE_USE_SYSTEM_CA ?= 1
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo materialize card external folds study app release readme rollback ui metrics test test-browser test-real browser screenshots bench bench-browser bench-reuse lint format lock clean
+.PHONY: help setup home demo materialize card external folds study app release readme new-pictures rollback ui metrics test test-browser test-daemon test-real browser screenshots bench bench-browser bench-reuse lint format lock clean
 
 help: ## list the commands
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 setup: $(VENV)/.ready ## make .venv and install the pinned lock into it
 
@@ -93,6 +93,9 @@ release: setup ## put the stored model into data/release, to be committed: make 
 readme: setup ## write the release's figures into README.md and docs/ham10000.md
 	@$(BIN)/python -m derma_assets.release.readme README.md docs/ham10000.md
 
+new-pictures: setup ## write a batch of new sample pictures into the watched folder: make new-pictures N=60 [MISLABELLED=1]
+	@$(BIN)/python -m derma_assets.dataset.sample_batch $(if $(N),--lesions $(N)) $(if $(MISLABELLED),--mislabelled)
+
 rollback: setup ## serve the bundle that was served before the current one
 	@$(BIN)/python -m derma_assets.promotion.rollback
 
@@ -103,10 +106,13 @@ browser: setup
 	@$(BIN)/python -m derma_assets.browser.install
 
 test: setup browser ## pass the tests (finds or installs a browser)
-	@$(BIN)/python -m pytest -q -m 'not browser' --ignore=derma_assets_tests/real_data
+	@$(BIN)/python -m pytest -q -m 'not browser and not daemon' --ignore=derma_assets_tests/real_data
 
 test-browser: setup browser ## use the app in a real browser: every screen, offline, updates, picture formats
 	@$(BIN)/python -m pytest -q -m browser --ignore=derma_assets_tests/real_data
+
+test-daemon: setup browser ## drop pictures into the folder that a real `dagster dev` watches, and wait for the release
+	@$(BIN)/python -m pytest -q -m daemon --ignore=derma_assets_tests/real_data
 
 test-real: setup browser ## run the graph on a few hundred real lesions: make test-real DERMA_HAM10000_DIR=<folder>
 	@test -n "$(DERMA_HAM10000_DIR)" || { echo "say where HAM10000 is: make test-real DERMA_HAM10000_DIR=<folder>"; exit 1; }

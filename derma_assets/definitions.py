@@ -4,6 +4,7 @@ import dagster as dg
 
 from derma_assets.automation import jobs, schedules, sensors
 from derma_assets.automation.console import console_logger
+from derma_assets.automation.freshness import made_every_week
 from derma_assets.browser import assets as browser_assets
 from derma_assets.browser import checks as browser_checks
 from derma_assets.browser import latency_asset
@@ -34,25 +35,27 @@ from derma_assets.training import checks as training_checks
 EXECUTORS = {"in_process": dg.in_process_executor, "multiprocess": dg.multiprocess_executor}
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules(
-        [
-            dataset_assets,
-            artefact_assets,
-            mask_assets,
-            splits_assets,
-            training_assets,
-            calibration_assets,
-            evaluation_assets,
-            drift_assets,
-            uncertainty_assets,
-            quality_assets,
-            explanation_assets,
-            subgroup_assets,
-            browser_assets,
-            latency_asset,
-            card_assets,
-            promotion_assets,
-        ]
+    assets=made_every_week(
+        dg.load_assets_from_modules(
+            [
+                dataset_assets,
+                artefact_assets,
+                mask_assets,
+                splits_assets,
+                training_assets,
+                calibration_assets,
+                evaluation_assets,
+                drift_assets,
+                uncertainty_assets,
+                quality_assets,
+                explanation_assets,
+                subgroup_assets,
+                browser_assets,
+                latency_asset,
+                card_assets,
+                promotion_assets,
+            ]
+        ),
     ),
     asset_checks=dg.load_asset_checks_from_modules(
         [

@@ -4,24 +4,40 @@ Dagster runs every selected asset, changed or not (dagster-io/dagster issue 1484
 fingerprint of all that decides its content (its code version, which holds the settings it reads, its run config, and
 the data versions of what it is made from) with that in the record of what is stored. If they are equal and the
 stored files are intact, it gives the same data version and metadata again, with `reused` true, and computes nothing.
-Content decides, not times.
+Content decides, not times. From that look until its result is stored a step is alone with what it writes: the second of
+two runs waits, then finds what the first one has stored.
 """
 
 import functools
 import hashlib
 import inspect
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from derma_assets.storage.fingerprint import fingerprint_json
+from derma_assets.storage.locks import Name, holding
 from derma_assets.storage.paths import stored_partition, stored_path
-from derma_assets.storage.published import fetch, keep_check, known_check, known_record, missing_files, publish_again
-from derma_assets.storage.records import StoredRecord
+from derma_assets.storage.published import (
+    fetch,
+    keep_check,
+    known_check,
+    known_record,
+    missing_files,
+    not_here,
+    publish_again,
+)
+from derma_assets.storage.records import CHECKS, StoredRecord, forget_loaded, record_path, replaced_since_loaded
+from derma_assets.storage.remote import remote_of
 
 _DATA_VERSION_TAG = "dagster/data_version"
+
+# So often a step loads anew what another run replaces before it gives up.
+_MOST_LOADS = 10
 
 # Metadata of a result that is on its way to the store: what its record will say.
 MADE_FROM, DATA_VERSION = "made_from", "data_version"
@@ -54,29 +70,76 @@ def reusing(
     def run(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[dg.MaterializeResult[Any]]:
         context = dg.AssetExecutionContext.get()
         names = [key.path[-1] for key in context.selected_asset_keys]
-        origins = _origins(context, unversioned, files())
-        if look:
-            reused = {name: _reusable(context, name, io_manager_keys[name], origins[name]) for name in names}
-            if all(reused.values()):
-                for name, record in reused.items():
-                    assert record is not None
-                    yield _again(context, name, record)
+        partition = context.partition_key if context.has_partition_key else None
+        # Dagster stores a result before it asks for the next: the locks are held until the last one is stored.
+        ours = sorted((key.path[-1], partition) for key in context.assets_def.keys)
+        absent: list[Name] = []
+        while True:
+            for asset in absent:  # while nothing is held: whoever reads an older version is waited for
+                fetch(Path(context.resources.reuse.store), *asset)
+            with _alone(context, _upstream(context), ours) as upstream:
+                origins = _origins(context, upstream, unversioned, files())
+                if look:
+                    reused = {name: _reusable(context, name, io_manager_keys[name], origins[name]) for name in names}
+                    if all(reused.values()):
+                        for name, record in reused.items():
+                            assert record is not None
+                            yield _again(context, name, record)
+                        return
+                absent = not_here(Path(context.resources.reuse.store), upstream)
+                if absent:
+                    continue
+                computed = compute(*args, **kwargs)
+                for result in computed if inspect.isgenerator(computed) else [computed]:
+                    yield _stamped(result, origins[result.asset_key.path[-1] if result.asset_key else names[0]])
                 return
-        _fetch_inputs(context)
-        computed = compute(*args, **kwargs)
-        for result in computed if inspect.isgenerator(computed) else [computed]:
-            yield _stamped(result, origins[result.asset_key.path[-1] if result.asset_key else names[0]])
 
     @functools.wraps(compute)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        (result,) = run(args, kwargs)
-        return result
-
-    @functools.wraps(compute)
-    def wrapped_generator(*args: Any, **kwargs: Any) -> Any:
         yield from run(args, kwargs)
 
-    return wrapped_generator if inspect.isgeneratorfunction(compute) else wrapped
+    return wrapped
+
+
+# What a thread holds for its step. A step that fails while its result is stored never comes back to give it up.
+_held_by: dict[int, ExitStack] = {}
+
+
+@contextmanager
+def _alone(context: Any, reads: Sequence[Name], writes: Sequence[Name]) -> Iterator[dict[Name, StoredRecord | None]]:
+    """Let no other run replace what a step reads, nor read or write what it writes, until it is done.
+
+    Yields the records of what it reads. In object storage another machine may have others by the end of the step,
+    which has its own copies.
+
+    Raises:
+        dagster.RetryRequested: another run has replaced something since the step has loaded it.
+        StorageError: the locks cannot be had.
+    """
+    store, thread = Path(context.resources.reuse.store), threading.get_ident()
+    if thread in _held_by:
+        _held_by.pop(thread).close()
+    with ExitStack() as held:
+        does = f"{writes[0][0]}, run {context.run.run_id[:8]}"
+        held.enter_context(holding(store, reads=reads, writes=writes, does=does, say=context.log.info))
+        _held_by[thread] = held
+        try:
+            records = {name: known_record(store, *name) for name in reads}
+            replaced = replaced_since_loaded({record_path(store, *name): one for name, one in records.items()})
+            if replaced:
+                context.log.info(f"another run has just replaced {replaced[0].stem}: loading again what is there now")
+                raise dg.RetryRequested(max_retries=_MOST_LOADS)
+            yield records
+        finally:
+            forget_loaded()
+            if _held_by.get(thread) is held:
+                del _held_by[thread]
+
+
+def _upstream(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> list[Name]:
+    """Return everything that a step reads of the store, partition by partition."""
+    inputs = context.assets_def.keys_by_input_name
+    return [(key.path[-1], part) for name, key in inputs.items() for part in _partitions(context, name)]
 
 
 def _stamped(result: Any, made_from: str) -> dg.MaterializeResult[Any]:
@@ -86,14 +149,18 @@ def _stamped(result: Any, made_from: str) -> dg.MaterializeResult[Any]:
     return result._replace(metadata={**(result.metadata or {}), **stamp})
 
 
-def _origins(context: dg.AssetExecutionContext, unversioned: Collection[str], files: Iterable[Path]) -> dict[str, str]:
+def _origins(
+    context: dg.AssetExecutionContext,
+    read: Mapping[Name, StoredRecord | None],
+    unversioned: Collection[str],
+    files: Iterable[Path],
+) -> dict[str, str]:
     """Return, for each asset of a step, the fingerprint of all that decides it; empty if one upstream has no record."""
-    store = Path(context.resources.reuse.store)
     upstream = {}
     for name, key in context.assets_def.keys_by_input_name.items():
         if key.path[-1] in unversioned:
             continue
-        records = [known_record(store, key.path[-1], part) for part in _partitions(context, name)]
+        records = [read[key.path[-1], part] for part in _partitions(context, name)]
         if not all(records):
             return dict.fromkeys((key.path[-1] for key in context.selected_asset_keys), "")
         upstream[key.path[-1]] = [record.data_version for record in records if record]
@@ -115,25 +182,17 @@ def _partitions(context: dg.AssetExecutionContext | dg.OpExecutionContext, input
     return [None] if node.partitions_def is None else [*context.asset_partition_keys_for_input(input_name)]
 
 
-def _fetch_inputs(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> None:
-    """Bring into the working copy what object storage has of the assets upstream, now that they are to be read.
-
-    Their IO managers leave large ones to this, see `StoreIOManager.is_large`.
-    """
-    op = context.op_execution_context
-    for name, key in op.assets_def.keys_by_input_name.items():
-        for part in _partitions(op, name):
-            fetch(Path(context.resources.reuse.store), key.path[-1], part)
-
-
 def _reusable(context: dg.AssetExecutionContext, name: str, key: str, made_from: str) -> StoredRecord | None:
     """Return the record of what is stored of an asset, if it would come out the same and is intact."""
     reuse = context.resources.reuse
     store, partition = Path(reuse.store), context.partition_key if context.has_partition_key else None
     if reuse.force or not made_from:
         return None
-    stored = stored_path(store, name, key) if partition is None else stored_partition(store, name, partition, key)
+    path = record_path(store, name, partition)
     record = known_record(store, name, partition)
+    if record is None and path.exists() and remote_of(store) is None:
+        context.log.warning(f"{path} is damaged (not what was written): {name} is made again")
+    stored = stored_path(store, name, key) if partition is None else stored_partition(store, name, partition, key)
     if record is not None and record.made_from == made_from:
         damaged = missing_files(store, name, stored, partition)
         if not damaged:
@@ -172,31 +231,39 @@ def reusing_check(made_of: Sequence[str], version: str) -> Callable[[Callable[..
         @functools.wraps(compute)
         def wrapped(*args: Any, **kwargs: Any) -> dg.AssetCheckResult:
             context = dg.AssetCheckExecutionContext.get()
-            reuse = context.resources.reuse
-            store = Path(reuse.store)
-            records = [known_record(store, name) for name in made_of]
-            versions = [record.data_version for record in records if record]
-            if len(versions) < len(made_of):
-                _fetch_inputs(context)
-                return compute(*args, **kwargs)
-            made_from = fingerprint_json([version, versions])
-            known = None if reuse.force else known_check(store, compute.__name__)
-            if known is not None and known["made_from"] == made_from:
-                metadata = {name: _SHOWN[kind](value) for name, (kind, value) in known["metadata"].items()}
-                return dg.AssetCheckResult(
-                    passed=True, description=known["description"], metadata={**metadata, "reused": True}
-                )
-            _fetch_inputs(context)
-            result = compute(*args, **kwargs)
-            if result.passed:
-                kept = {name: _kept(value) for name, value in result.metadata.items()}
-                document = {"made_from": made_from, "description": result.description, "metadata": kept}
-                keep_check(store, compute.__name__, document)
-            return result
+            store, absent = Path(context.resources.reuse.store), list[Name]()
+            reads = sorted({*((name, None) for name in made_of), *_upstream(context.op_execution_context)}, key=str)
+            while True:
+                for asset in absent:
+                    fetch(store, *asset)
+                with _alone(context, reads, [(CHECKS, compute.__name__)]) as upstream:
+                    records = [upstream[name, None] for name in made_of]
+                    made_from = fingerprint_json([version, [one.data_version for one in records if one]])
+                    known = None if context.resources.reuse.force else known_check(store, compute.__name__)
+                    if all(records) and known is not None and known["made_from"] == made_from:
+                        return _passed_again(known)
+                    absent = not_here(store, upstream)
+                    if absent:
+                        continue
+                    result = compute(*args, **kwargs)
+                    if all(records) and result.passed:
+                        keep_check(store, compute.__name__, _passed(result, made_from))
+                    return result
 
         return wrapped
 
     return decorate
+
+
+def _passed(result: dg.AssetCheckResult, made_from: str) -> dict[str, Any]:
+    """Return what is kept of a check that has passed."""
+    kept = {name: _kept(value) for name, value in result.metadata.items()}
+    return {"made_from": made_from, "description": result.description, "metadata": kept}
+
+
+def _passed_again(known: Mapping[str, Any]) -> dg.AssetCheckResult:
+    metadata = {name: _SHOWN[kind](value) for name, (kind, value) in known["metadata"].items()}
+    return dg.AssetCheckResult(passed=True, description=known["description"], metadata={**metadata, "reused": True})
 
 
 # How a check's metadata are shown again, by how they were kept.

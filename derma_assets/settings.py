@@ -135,6 +135,12 @@ class Settings(BaseSettings):
         False,
         description="Whether `dagster dev` watches for new pictures and makes again what they change, from its start.",
     )
+    watch_seconds: int = Field(
+        30,
+        ge=1,
+        description="How often, in seconds, the folder of new pictures is looked at; a batch is taken in once two "
+        "looks in a row find it the same.",
+    )
     webhook: str | None = Field(
         None, description="Address that is told of every failed run, as JSON. It may be a secret: it is never shown."
     )
@@ -146,8 +152,8 @@ class Settings(BaseSettings):
     )
     promote: Literal["gate", "always", "never"] = Field(
         "gate",
-        description="When released_bundle serves a new bundle. `gate`: if it passed in a browser and is no worse than "
-        "the one served now. `always`: if it passed in a browser. `never`: not.",
+        description="When released_bundle serves a new bundle. `gate`: if it passed every blocking check and is no "
+        "worse than the one served now. `always`: if it passed them. `never`: not.",
     )
     force: bool = Field(False, description="Compute everything that is asked for anew, whatever is stored.")
     browser: Path | None = Field(

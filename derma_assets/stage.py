@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from derma_assets.automation.conditions import on_new_content
+from derma_assets.automation.run_tags import tagging
 from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION
 from derma_assets.errors import UserError
 from derma_assets.reuse import reusing
@@ -91,6 +92,7 @@ def stage_asset(
             **asset_arguments,
         )
         keys = {compute.__name__: io_manager_key}
-        return asset(clear_failure(reusing(compute, keys, look=reuse, unversioned=unversioned, files=reads_files)))
+        reused = reusing(compute, keys, look=reuse, unversioned=unversioned, files=reads_files)
+        return asset(clear_failure(tagging(reused)))
 
     return decorate

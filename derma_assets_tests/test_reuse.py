@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -191,11 +192,11 @@ def test_a_check_that_failed_is_run_again(graph: Graph) -> None:
 
 
 def test_a_run_killed_between_content_and_record_is_not_trusted(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    from derma_assets.storage import published as module
+    from derma_assets.storage import io_managers as module
 
     graph.numbers = [9, 8, 7]
     with monkeypatch.context() as patched:
-        patched.setattr(module, "write_record", _killed)
+        patched.setattr(module, "writing_record", _killed_before_it_is_there)
         with pytest.raises(KeyboardInterrupt):
             graph.run(selection=["source", "ordered"])
     assert read_record(record_path(graph.store, "source")) is None
@@ -204,7 +205,9 @@ def test_a_run_killed_between_content_and_record_is_not_trusted(graph: Graph, mo
     assert pd.read_parquet(graph.store / "ordered.parquet")["number"].tolist() == [7, 8, 9]
 
 
-def _killed(*_: Any) -> None:
+@contextmanager
+def _killed_before_it_is_there(path: Path) -> Iterator[Callable[[Any], None]]:
+    yield lambda record: None
     raise KeyboardInterrupt
 
 

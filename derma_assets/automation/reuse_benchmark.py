@@ -26,6 +26,7 @@ from derma_assets.diagnoses import MELANOMA
 from derma_assets.errors import InputError
 from derma_assets.settings import Settings
 from derma_assets.splits.assets import AUTOMATIC
+from derma_assets.storage.locks import LOCKS
 from derma_assets.storage.paths import how_to_store, stored_path
 
 COLUMNS = ["scenario", "asset", "reused", "seconds"]
@@ -114,8 +115,8 @@ def measured(scenario: Scenario, chosen: Settings, home: Path, folder: Path) -> 
     if not bundle.exists():
         raise InputError(how_to_store("tfjs_bundle", bundle))
     data = folder / "data"
-    # Nothing stored is ever changed in place, so a link is as good as a copy.
-    elsewhere = shutil.ignore_patterns(home.name, "release", "incoming")
+    # Nothing stored is ever changed in place, so a link is as good as a copy; but a lock is one for both.
+    elsewhere = shutil.ignore_patterns(home.name, "release", "incoming", LOCKS)
     shutil.copytree(chosen.root, data, copy_function=os.link, ignore=elsewhere, symlinks=True)
     shutil.copytree(home, folder / "home")
     incoming = folder / "incoming"

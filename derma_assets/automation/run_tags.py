@@ -1,15 +1,25 @@
-"""What every run says of itself: the commit of the code that it ran with."""
+"""What every run says of itself, however it was launched: the commit of its code, and the data version of its data."""
 
+import functools
+import inspect
 import subprocess
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-COMMIT = "derma/commit"
+import dagster as dg
+
+from derma_assets.storage.records import read_record, record_path
+
+COMMIT, DATA = "derma/commit", "derma/data_version"
+# The asset whose data version says which data a run was of.
+_ROOT = "raw_metadata"
 
 
 @cache
 def run_tags() -> dict[str, str]:
-    """Return the tags of a run: the commit that is checked out, with `+changes` if files differ from it.
+    """Return the tags that are known before a run: the commit that is checked out, with `+changes` if files differ.
 
     Empty where the code is not in a git repository, or git is not there.
     """
@@ -24,3 +34,38 @@ def run_tags() -> dict[str, str]:
         return {COMMIT: git("rev-parse", "--short=12", "HEAD") + changes}
     except (OSError, subprocess.SubprocessError):
         return {}
+
+
+def tagging(compute: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap an asset's function so that its run has the tags `COMMIT` and `DATA`.
+
+    The second is the data version of the metadata: of those that are stored, until the run makes them anew.
+    """
+
+    def tag_before() -> None:
+        context = dg.AssetExecutionContext.get()
+        record = read_record(record_path(Path(context.resources.reuse.store), _ROOT))
+        tag_run(context, {**run_tags(), **({DATA: record.data_version} if record else {})})
+
+    @functools.wraps(compute)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        tag_before()
+        result = compute(*args, **kwargs)
+        if compute.__name__ == _ROOT:
+            tag_run(dg.AssetExecutionContext.get(), {DATA: result.data_version.value})
+        return result
+
+    @functools.wraps(compute)
+    def wrapped_generator(*args: Any, **kwargs: Any) -> Any:
+        tag_before()
+        yield from compute(*args, **kwargs)
+
+    return wrapped_generator if inspect.isgeneratorfunction(compute) else wrapped
+
+
+def tag_run(context: dg.AssetExecutionContext, tags: dict[str, str]) -> None:
+    """Give the run these tags, unless it has them."""
+    run = context.instance.get_run_by_id(context.run_id)
+    missing = {name: value for name, value in tags.items() if run is not None and run.tags.get(name) != value}
+    if missing:
+        context.instance.add_run_tags(context.run_id, missing)

@@ -8,7 +8,7 @@ from derma_assets.automation.webhook import failure_document, post
 from derma_assets.settings import settings
 
 _STATUS = dg.DefaultSensorStatus.RUNNING if settings().automatic else dg.DefaultSensorStatus.STOPPED
-_EVERY_S = 30
+_EVERY_S = settings().watch_seconds
 
 
 @dg.sensor(

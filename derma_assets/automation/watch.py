@@ -40,8 +40,9 @@ def look(folder: Path, cursor: str | None) -> Look:
     batches = read_batches(folder)
     whole = [batch.folder for batch in batches if batch.is_whole]
     waiting = [f"{batch.folder.name} waits for {batch.waiting_for[0]}" for batch in batches if not batch.is_whole]
-    request = fingerprint_json({path.name: signature(path) for path in whole}) if whole else None
-    if request is None or request == before["asked"]:
+    request = fingerprint_json({path.name: signature(path) for path in whole})
+    # The last batch may also have been taken away again.
+    if request == before["asked"] or not (whole or before["asked"]):
         return Look(json.dumps(before), None, "; ".join(waiting) or "nothing new")
-    said = "; ".join([f"whole: {', '.join(path.name for path in whole)}", *waiting])
+    said = "; ".join([f"whole: {', '.join(path.name for path in whole) or 'none any more'}", *waiting])
     return Look(json.dumps({**before, "asked": request}), request, said)

@@ -4,9 +4,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tqdm import tqdm
+
 from derma_assets.errors import UserError
 from derma_assets.storage.atomic import copy_folder, explained
 from derma_assets.storage.fingerprint import fingerprint_json, sha256_of_file, sha256_of_files
+from derma_assets.storage.locks import holding
 
 SOURCES = Path(__file__).parent / "web"
 _SOURCE_NAMES = (
@@ -46,9 +49,11 @@ def build_page(folder: Path) -> Path:
     """
     built, stamp = folder / "dist", folder / "built.json"
     fingerprint = sources_fingerprint()
-    if stamp.exists() and stamp.read_text() == _stamp(fingerprint, built):
-        return built
-    with explained(folder):
+    # The stores of all data sets share the folder.
+    alone = holding(folder.parent, writes=[(folder.name, None)], does="builds the page", say=tqdm.write)
+    with alone, explained(folder):
+        if stamp.exists() and stamp.read_text() == _stamp(fingerprint, built):
+            return built
         stamp.unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
         _copy_sources(folder)

@@ -16,7 +16,7 @@ from derma_assets.settings import settings
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_table
 from derma_assets.storage.paths import building_folder
-from derma_assets.storage.published import fetched_path
+from derma_assets.storage.published import what_was_stored
 from derma_assets.ui_metadata import figure, note, table_preview
 
 with warnings.catch_warnings():
@@ -69,14 +69,15 @@ def raw_metadata() -> dg.MaterializeResult:
 
 
 @stage_asset("dataset", kinds={"pandas", "pillow"}, io_manager_key="table", code_version="1", reuse=False)
-def raw_images(raw_metadata: pd.DataFrame) -> dg.MaterializeResult:
+def raw_images(context: dg.AssetExecutionContext, raw_metadata: pd.DataFrame) -> dg.MaterializeResult:
     """The manifest of pictures: for each row of the metadata its file's path, state, SHA-256 and perceptual hash.
 
     Look at `status`: a missing, empty, truncated or foreign file has a row that says so and is left out of training;
     more of them than `DERMA_ALLOWED_UNREADABLE` stop the run. A file unchanged since the last run is not read again.
     """
     dataset = locate_dataset(settings())
-    previous = previous_manifest(fetched_path(settings().store, "raw_images", "table"))
+    stored = None if context.resources.reuse.force else what_was_stored(settings().store, "raw_images", "table")
+    previous = previous_manifest(stored) if stored else None
     pictures = {**dropped_pictures(read_batches(settings().incoming)), **dataset.pictures}
     manifest = build_manifest(raw_metadata["image_id"].tolist(), pictures, dataset.folder, previous)
     unreadable = problems(manifest.table)
@@ -111,7 +112,7 @@ def image_arrays(raw_images: pd.DataFrame) -> dg.MaterializeResult:
     store = settings().store
     with building_folder(store, "image_arrays") as folder:
         counts = build_image_arrays(
-            raw_images, settings().image_size, folder, previous=fetched_path(store, "image_arrays", "folder")
+            raw_images, settings().image_size, folder, previous=what_was_stored(store, "image_arrays", "folder")
         )
         arrays = ImageArrays.open(folder)
     return dg.MaterializeResult(

@@ -29,6 +29,7 @@ from derma_assets.storage.fingerprint import fingerprint_table
 # What says where the pictures lie and when they were copied there, not what they show.
 _CIRCUMSTANCE = ["path", "problem", "mtime_ns", "decoding"]
 _SHOWN = 30
+_READS = 3
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,7 @@ def build_manifest(
 def examine(image_id: str, path: Path) -> PictureFile:
     """Read one file and say what it is; never raises for what is wrong with the file."""
     try:
-        state = path.stat()
-        content = path.read_bytes()
+        content, changed_ns = _read_settled(path)
     except OSError as error:
         return PictureFile(image_id, str(path), "missing", f"{path} cannot be read: {error.strerror}")
     row = PictureFile(
@@ -109,7 +109,7 @@ def examine(image_id: str, path: Path) -> PictureFile:
         status="ok",
         bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
-        mtime_ns=state.st_mtime_ns,
+        mtime_ns=changed_ns,
     )
     try:
         picture = decode(content)
@@ -117,6 +117,25 @@ def examine(image_id: str, path: Path) -> PictureFile:
     except PictureError as error:
         return replace(row, status=error.kind, problem=f"{path}: {error}")
     return replace(row, width=picture.width, height=picture.height, mode=picture.mode, phash=perceptual)
+
+
+def _read_settled(path: Path) -> tuple[bytes, int]:
+    """Return a file's bytes and when it was last changed; 0 if it is changed again and again while it is read.
+
+    A file that is replaced while it is read is read again: half of one picture and half of another may decode. What is
+    said to be of 0 is read again by the next run.
+    """
+    for _ in range(_READS):
+        before = path.stat()
+        content = path.read_bytes()
+        after = path.stat()
+        if _version(before) == _version(after) and len(content) == after.st_size:
+            return content, after.st_mtime_ns
+    return content, 0
+
+
+def _version(state: os.stat_result) -> tuple[int, int, int]:
+    return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def manifest_fingerprint(table: pd.DataFrame) -> str:

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+from tqdm import tqdm
+
 from derma_assets.dataset.dataverse import download_ham10000
 from derma_assets.dataset.ham10000 import Ham10000, find_ham10000
 from derma_assets.dataset.sample import ensure_sample
 from derma_assets.errors import InputError
 from derma_assets.settings import Settings
+from derma_assets.storage.locks import holding
 
 
 def locate_dataset(chosen: Settings) -> Ham10000:
@@ -16,6 +19,10 @@ def locate_dataset(chosen: Settings) -> Ham10000:
         InputError: the folder is missing or incomplete, or the download failed.
         StorageError: the generated or downloaded data cannot be written.
     """
+    if chosen.is_synthetic or chosen.ham10000_dir is None:
+        folder = [(chosen.dataset, None)]
+        with holding(chosen.root, writes=folder, does="generates or downloads the data", say=tqdm.write):
+            return find_ham10000(_folder(chosen))
     return find_ham10000(_folder(chosen))
 
 

@@ -55,6 +55,15 @@ def drift_table(known: pd.DataFrame, arrived: pd.DataFrame) -> pd.DataFrame:
     return table.assign(drifted=enough & (table["distance"] >= LARGE) & (table["p_value"] < SIGNIFICANT))
 
 
+def drifted(table: pd.DataFrame) -> str:
+    """Return what has drifted, with its distance, or nothing.
+
+    Args:
+        table: As `drift_table` returns it.
+    """
+    return ", ".join(f"{row.measure} (distance {row.distance:.2f})" for row in table[table["drifted"]].itertuples())
+
+
 def class_shares(known: pd.Series, arrived: pd.Series) -> pd.DataFrame:
     """Return the share of each diagnosis among known and arrived pictures: columns `dx`, `known`, `arrived`."""
     sides = {"known": known, "arrived": arrived}

@@ -8,7 +8,7 @@ import pandas as pd
 from derma_assets.browser.spread import spread_rows
 from derma_assets.calibration.input_guard import read_guard
 from derma_assets.dataset.image_arrays import ImageArrays
-from derma_assets.evaluation.drift import LEAST_ARRIVED, class_shares, drift_table, measured
+from derma_assets.evaluation.drift import LEAST_ARRIVED, class_shares, drift_table, drifted, measured
 from derma_assets.evaluation.drift_figures import drift_figure
 from derma_assets.settings import settings
 from derma_assets.splits.training_set import arrived_since
@@ -24,7 +24,9 @@ _KNOWN = 2000
 
 
 @stage_asset("evaluation", kinds={"scipy", "numpy"}, io_manager_key="table", code_version="1", reuse=False)
-def data_drift(image_arrays: Path, grouped_splits: pd.DataFrame, raw_images: pd.DataFrame) -> dg.MaterializeResult:
+def data_drift(
+    context: dg.AssetExecutionContext, image_arrays: Path, grouped_splits: pd.DataFrame, raw_images: pd.DataFrame
+) -> dg.MaterializeResult:
     """New pictures beside those of the last training set: diagnoses, colour, light, focus, size, and how unfamiliar.
 
     Made before `training_set` takes them in. `distance` is from 0, alike, to 1, nothing in common; one that is large
@@ -51,14 +53,17 @@ def data_drift(image_arrays: Path, grouped_splits: pd.DataFrame, raw_images: pd.
             table["unfamiliarity"] = familiarity.unfamiliarity(features)
         tables.append(table)
     table = drift_table(*tables)
-    drifted = table.loc[table["drifted"], "measure"].tolist()
+    found = drifted(table)
+    if found:  # said here as well as by the check, which a training need not wait for
+        context.log.warning(f"what arrived is unlike what the model was trained on: {found}")
     return dg.MaterializeResult(
         value=table,
         data_version=dg.DataVersion(fingerprint_table(table)),
         metadata={
             "arrived": len(sides[1]),
             "enough_to_judge": len(sides[1]) >= LEAST_ARRIVED,
-            "drifted": ", ".join(drifted) or "nothing",
+            "drifted": found or "nothing",
+            "measures_drifted": int(table["drifted"].sum()),
             **{
                 f"{name}_distance": distance for name, distance in zip(table["measure"], table["distance"], strict=True)
             },

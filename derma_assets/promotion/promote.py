@@ -1,5 +1,6 @@
 """One attempt to serve a new bundle: what speaks against it, and the switch if nothing does."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -40,6 +41,7 @@ def attempt(
     document: dict[str, Any],
     resamples: int,
     seed: int,
+    unpassed: Sequence[str] = (),
 ) -> Attempt:
     """Serve a bundle from now on if nothing speaks against it.
 
@@ -49,11 +51,12 @@ def attempt(
         bundle: The stored bundle.
         judged: Its model, for the gate.
         folder: Folder of the promoted bundles.
-        rule: `gate`: if it has passed in a browser and is not worse than the served one. `always`: if it has passed in
-            a browser. `never`: not.
+        rule: `gate`: if it has passed the checks and is not worse than the served one. `always`: if it has passed the
+            checks. `never`: not.
         document: What else is to be known of it.
         resamples: Number of resamples of lesions.
         seed: Of the resamples.
+        unpassed: What other checks have against it, a sentence each; any stops it, under each rule.
 
     Raises:
         StorageError: it cannot be written; what was served is served on.
@@ -66,6 +69,7 @@ def attempt(
     outcome, said = parity_of(bundle)
     if outcome != "passed":
         against.insert(0, f"browser_parity has not passed for it ({outcome}: {said})")
+    against[:0] = unpassed
     if any(one.document["bundle"] == fingerprint for one in promoted(folder)):
         against.append("it was served before and went back: make rollback undid it on purpose")
     if rule == "never":

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from derma_assets.automation.check_verdicts import speaking_against
 from derma_assets.promotion.gate import Judged
 from derma_assets.promotion.promote import attempt
 from derma_assets.settings import settings
@@ -15,21 +16,35 @@ from derma_assets.storage.fingerprint import fingerprint_folder, fingerprint_jso
 from derma_assets.storage.paths import promoted_path
 from derma_assets.ui_metadata import note, table_preview
 
+# Every blocking check of the graph, whichever run has checked: what has not passed is not served. Of browser_parity the
+# record beside the bundle is asked, as there a mere warning will not do.
+BLOCKING = (
+    ("raw_images", "every_picture_readable"),
+    ("grouped_splits", "no_lesion_on_two_sides"),
+    ("grouped_splits", "class_shares_within_tolerance"),
+    ("grouped_splits", "every_class_on_every_side"),
+    ("predictions", "logits_are_finite"),
+    ("operating_points", "operating_points_meet_targets"),
+    ("tfjs_bundle", "download_size"),
+)
 
-@stage_asset("browser", kinds={"javascript"}, io_manager_key="document", code_version="1", reuse=False)
+
+@stage_asset("browser", kinds={"javascript"}, io_manager_key="document", code_version="2", reuse=False)
 def released_bundle(
+    context: dg.AssetExecutionContext,
     tfjs_bundle: Path,
     predictions: pd.DataFrame,
     calibrated_temperature: dict[str, Any],
     operating_points: dict[str, Any],
 ) -> dg.MaterializeResult:
-    """Which bundle is served: the new one if it passed in a browser and is no worse than the one served before.
+    """Which bundle is served: the new one if it passed every blocking check and is no worse than the one before.
 
     Read `against` for what kept a new bundle from being served, and `comparison` for both models on the test lesions
     that both were tested on: a figure stops it that is worse by more than its margin, or surely worse. The served
     folder is `current/bundle`; `make rollback` goes back to the one before. The last five are kept.
     """
     chosen = settings()
+    unpassed = speaking_against(context.instance, chosen.store, BLOCKING)
     came = attempt(
         tfjs_bundle,
         Judged(predictions, calibrated_temperature["temperature"], operating_points),
@@ -42,6 +57,7 @@ def released_bundle(
         },
         resamples=chosen.bootstrap_resamples,
         seed=chosen.seed,
+        unpassed=unpassed,
     )
     document = {
         "served": None if came.served is None else came.served.number,
@@ -58,6 +74,8 @@ def released_bundle(
             "promoted": came.promoted,
             "served": document["served"] or 0,
             "against": "; ".join(came.against) or "nothing",
+            "reasons_against": len(came.against),
+            "checks_not_passed": len(unpassed),
             **{f"{name}_gain": float(value) for name, value in figures.items()},
             "comparison": "nothing was served before, or the same" if came.comparison is None
             else table_preview(came.comparison, rows=len(came.comparison)),

@@ -79,14 +79,12 @@ def split_by_lesion(
 
 
 def earlier_split(path: Path, dealt_by: Mapping[str, Any]) -> pd.DataFrame | None:
-    """Return the split stored at `path`, or None if there is none that was dealt in the same way.
+    """Return the split stored at `path`, or None if it was not dealt in the same way.
 
     Args:
         path: File that holds a table as `split_by_lesion` returns it.
         dealt_by: The other arguments of `split_by_lesion`, which the table holds as its `attrs`.
     """
-    if not path.exists():
-        return None
     earlier = pd.read_parquet(path)
     return earlier if earlier.attrs == dict(dealt_by) else None
 

@@ -4,17 +4,19 @@ import errno
 import os
 import re
 import shutil
-import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from derma_assets.errors import StorageError
+from derma_assets.storage.claims import claim, is_claimed, remove, remove_left, unclaim
+from derma_assets.storage.exchange import exchanged
 
-# Nobody still writes what was last touched that long ago: its process was killed.
-STALE_S = 24 * 3600
-
+_NO_LOCKS = (
+    "the file system cannot lock files, so two runs could spoil each other's work: set DERMA_DATA_DIR to a folder on "
+    "one that can, such as a local disk"
+)
 _ADVICE = {
     errno.ENOSPC: "the disk is full: free some space, then run again",
     errno.EDQUOT: "the disk quota is used up: free some space, then run again",
@@ -24,6 +26,9 @@ _ADVICE = {
     errno.EROFS: "the file system is read-only: set DERMA_DATA_DIR to a folder that can be written",
     errno.ENOTDIR: "a part of the path is a file, not a folder: set DERMA_DATA_DIR to another folder",
     errno.EEXIST: "a part of the path is a file, not a folder: set DERMA_DATA_DIR to another folder",
+    errno.ENOLCK: _NO_LOCKS,
+    errno.ENOSYS: _NO_LOCKS,
+    errno.EOPNOTSUPP: _NO_LOCKS,
 }
 
 
@@ -45,9 +50,9 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write a file or a folder to; it takes the place of `path` on success.
 
     On any error the unfinished output is removed and `path` stays as it was; what a killed process has left of an
-    earlier attempt is put back or, after a day, removed. A file is replaced by one atomic
-    rename; a folder, which POSIX cannot rename over, is absent for the instant between two renames, and
-    the old one is put back if the second fails.
+    earlier attempt is put back or removed. A file is replaced by one atomic rename, a folder by one atomic exchange;
+    on a file system that cannot exchange, a folder is absent for the instant between two renames, and the old one is
+    put back if the second fails.
 
     Raises:
         StorageError: the output cannot be written (disk full, no permission, read-only).
@@ -57,30 +62,26 @@ def replacing(path: Path) -> Iterator[Path]:
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         restore_interrupted_swap(path)
-        _remove_stale(path)
+        for left in _left_beside(path, rf"\.(tmp{re.escape(path.suffix)}|old)(\.claim)?"):
+            remove_left(left)
+        claim(beside)
         try:
             yield beside
             _sync(beside)
             _swap(beside, path)
         finally:
-            _remove(beside)
+            remove(beside)
+            unclaim(beside)
 
 
 def restore_interrupted_swap(path: Path) -> None:
     """Put the old folder back at `path` if a process was killed between the two renames that replace a folder."""
     if not path.exists():
-        set_aside = sorted(_left_beside(path, r"\.old"), key=lambda old: old.stat().st_mtime)
-        if set_aside:
-            os.rename(set_aside[-1], path)
-
-
-def _remove_stale(path: Path) -> None:
-    """Remove what killed processes have left beside `path`: half-written outputs, and versions already replaced."""
-    for left in _left_beside(path, rf"\.(tmp{re.escape(path.suffix)}|old)"):
-        # Not the time of the last content: a rename leaves that as it was, maybe long ago.
-        with suppress(FileNotFoundError):  # Its own process was not dead, and has tidied up.
-            if time.time() - left.lstat().st_ctime > STALE_S:
-                _remove(left)
+        # At most one: whoever replaces `path` while it is there removes those before.
+        for set_aside in _left_beside(path, r"\.old"):
+            if not is_claimed(set_aside):
+                os.rename(set_aside, path)
+                return
 
 
 def _left_beside(path: Path, ending: str) -> list[Path]:
@@ -88,7 +89,7 @@ def _left_beside(path: Path, ending: str) -> list[Path]:
     if not path.parent.is_dir():
         return []
     name = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}{ending}")
-    return [beside for beside in path.parent.iterdir() if name.fullmatch(beside.name)]
+    return sorted(beside for beside in path.parent.iterdir() if name.fullmatch(beside.name))
 
 
 def copy_folder(source: Path, target: Path) -> None:
@@ -120,18 +121,17 @@ def _swap(new: Path, path: Path) -> None:
     if not (new.is_dir() and path.exists()) and not path.is_dir():
         os.replace(new, path)
         return
+    if new.exists() and exchanged(new, path):
+        return  # what was there is where the new one was, and goes with it
     old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
-    os.rename(path, old)
+    claim(old)
     try:
-        os.rename(new, path)
-    except OSError:
-        os.rename(old, path)
-        raise
-    _remove(old)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+        os.rename(path, old)
+        try:
+            os.rename(new, path)
+        except OSError:
+            os.rename(old, path)
+            raise
+        remove(old)
+    finally:
+        unclaim(old)

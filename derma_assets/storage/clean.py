@@ -10,8 +10,7 @@ import time
 
 from derma_assets.errors import InputError, UserError
 from derma_assets.settings import settings
-from derma_assets.storage.atomic import STALE_S
-from derma_assets.storage.published import FILES, Published
+from derma_assets.storage.published import DAY_S, FILES, Published
 from derma_assets.storage.records import RECORDS
 from derma_assets.storage.remote import RemoteStore, remote_of
 
@@ -26,7 +25,7 @@ def left_behind(remote: RemoteStore) -> dict[str, int]:
     old = {
         key: int(about["size"])
         for key, about in remote.objects(FILES).items()
-        if time.time() - about["LastModified"].timestamp() > STALE_S
+        if time.time() - about["LastModified"].timestamp() > DAY_S
     }
     for key in remote.objects(RECORDS):
         published = Published.of(remote.read_document(key))

@@ -20,10 +20,18 @@ from upath import UPath
 
 from derma_assets.errors import StorageError
 from derma_assets.reuse import DATA_VERSION, MADE_FROM, Reuse
-from derma_assets.storage.atomic import copy_folder, explained, replacing, restore_interrupted_swap
-from derma_assets.storage.paths import EXTENSIONS, how_to_store, is_built_beside
+from derma_assets.storage.atomic import copy_folder, replacing, restore_interrupted_swap
+from derma_assets.storage.paths import EXTENSIONS, how_to_store, is_built_beside, move_built
 from derma_assets.storage.published import fetch, known_record, publish
-from derma_assets.storage.records import StoredRecord, damaged_files, record_of, record_path
+from derma_assets.storage.records import (
+    StoredRecord,
+    damaged_files,
+    forget_loaded,
+    loading,
+    record_of,
+    record_path,
+    writing_record,
+)
 from derma_assets.storage.remote import remote_of
 from derma_assets.storage.stored_model import StoredModel
 
@@ -47,43 +55,48 @@ class StoreIOManager(dg.UPathIOManager):
         self._checked: dict[Path, StoredRecord] = {}
 
     def dump_to_path(self, context: dg.OutputContext, obj: Any, path: UPath) -> None:
-        """Write `obj` beside `path`, then rename; what `reuse` has stamped gets a record."""
+        """Write `obj` beside `path`, then rename, then publish it; what `reuse` has stamped gets a record."""
         stored = Path(path.path)
-        partition = context.partition_key if context.has_partition_key else None
-        record = record_path(self.store, context.asset_key.path[-1], partition)
+        name, partition = context.asset_key.path[-1], context.partition_key if context.has_partition_key else None
+        record, written = record_path(self.store, name, partition), None
+        said = {word: str(value.value) for word, value in context.output_metadata.items()}
         try:
-            # Without it a process killed before the new record is there would leave that of the old content.
-            with explained(stored):
-                record.unlink(missing_ok=True)
-            with replacing(stored) as beside:
+            # The new record is on the disk before anything changes, so that a full disk changes nothing.
+            with writing_record(record) as keep, replacing(stored) as beside:
                 self.write(obj, beside)
-            said = {name: str(value.value) for name, value in context.output_metadata.items()}
-            if MADE_FROM in said or remote_of(self.store):
-                new = record_of(stored, said.get(MADE_FROM, ""), said.get(DATA_VERSION))
-                publish(self.store, context.asset_key.path[-1], stored, new, partition)
+                if MADE_FROM in said or remote_of(self.store):  # nothing is published without one
+                    written = record_of(beside, said.get(MADE_FROM, ""), said.get(DATA_VERSION))
+                    keep(written)
+                # Without it a process killed before the new record is there would leave that of the old content.
+                record.unlink(missing_ok=True)
+            if written is not None:
+                publish(self.store, name, stored, written, partition)
         except StorageError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
 
     def load_from_path(self, context: dg.InputContext, path: UPath) -> Any:
         """Read what an earlier run stored."""
-        local = Path(path.path)
-        name = context.asset_key.path[-1]
+        local, name = Path(path.path), context.asset_key.path[-1]
         partition = local.name.removesuffix(self.extension or "") if local.parent.name == name else None
-        remote = remote_of(self.store)
+        record = record_path(self.store, name, partition)
         try:
-            if remote is None:
+            if remote_of(self.store) is None:
                 restore_interrupted_swap(local)
-            record = (known_record if self.is_large and _is_fetched_later(context) else fetch)(
-                self.store, name, partition
-            )
+                there = local.exists()
+            elif self.is_large and _is_fetched_later(context):
+                forget_loaded(record)
+                if known_record(self.store, name, partition) is not None:
+                    return self.read(local)
+                there = False
+            else:
+                there = fetch(self.store, name, partition) is not None
         except StorageError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        if record is None if remote else not local.exists():
+        if not there:
             if (context.definition_metadata or {}).get("allow_missing_partitions"):
                 raise FileNotFoundError(local)  # which Dagster takes for a partition to be left out
             raise dg.Failure(how_to_store(context.asset_key.to_user_string(), local), allow_retries=False)
-        if remote is None:
-            self._check(name, local, record)
+        self._check(name, local, loading(record))
         return self.read(local)
 
     def _check(self, name: str, stored: Path, record: StoredRecord | None) -> None:
@@ -92,8 +105,8 @@ class StoreIOManager(dg.UPathIOManager):
         Raises:
             dagster.Failure: the message says which, and how to make it again.
         """
-        if record is None or self._checked.get(stored) == record:
-            return
+        if record is None or self._checked.get(stored) == record or remote_of(self.store):
+            return  # what was fetched has been looked at
         damaged = damaged_files(stored, record)
         if damaged:
             raise dg.Failure(
@@ -170,7 +183,7 @@ class FolderIOManager(StoreIOManager):
     def write(self, obj: Path, path: Path) -> None:
         """Move or copy a folder."""
         if is_built_beside(obj, path):
-            obj.rename(path)
+            move_built(obj, path)
             return
         copy_folder(obj, path)
 

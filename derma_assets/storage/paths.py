@@ -1,14 +1,13 @@
 """Where each asset is kept below the store's root, and where unfinished work lies meanwhile. Free of Dagster."""
 
-import shutil
-import time
 import urllib.parse
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from derma_assets.storage.atomic import STALE_S, explained
+from derma_assets.storage.atomic import explained
+from derma_assets.storage.claims import claim, remove, remove_left, unclaim
 
 # The ending of a stored asset by the key of its IO manager.
 EXTENSIONS = {"table": ".parquet", "document": ".json", "keras_model": ".keras", "folder": ""}
@@ -80,7 +79,7 @@ def scratch_path(store: Path, purpose: str) -> Path:
 def building_folder(store: Path, asset: str) -> Iterator[Path]:
     """Yield a path to build the folder of `asset` at, on the store's own disk, so that storing it is one rename.
 
-    On an error what was built is removed; what a killed run has left is removed by the first one a day later.
+    On an error what was built is removed; what a killed run has left is removed by the next one.
 
     Raises:
         StorageError: it cannot be written there (disk full, no permission, read-only).
@@ -90,13 +89,22 @@ def building_folder(store: Path, asset: str) -> Iterator[Path]:
     with explained(store / asset):
         below.mkdir(parents=True, exist_ok=True)
         for left in below.iterdir():
-            if time.time() - left.stat().st_mtime > STALE_S:
-                shutil.rmtree(left, ignore_errors=True)
+            remove_left(left)
+        claim(folder)
         try:
             yield folder
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
             raise
+        finally:
+            if not folder.exists():
+                unclaim(folder)
+
+
+def move_built(folder: Path, path: Path) -> None:
+    """Move a folder that was built in the store's `building_folder` to `path`."""
+    folder.rename(path)
+    unclaim(folder)
 
 
 def is_built_beside(folder: Path, stored: Path) -> bool:

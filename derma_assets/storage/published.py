@@ -7,15 +7,18 @@ Published are first the files, each under a key that holds its SHA-256, so that 
 record, one object that names them: an asset is all old or all new, whoever reads it, and wherever a writer is killed.
 """
 
+import logging
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from derma_assets.storage.atomic import STALE_S, replacing, restore_interrupted_swap
+from derma_assets.storage.atomic import replacing, restore_interrupted_swap
 from derma_assets.storage.fingerprint import sha256_of_file
+from derma_assets.storage.locks import Name, held_here, holding
 from derma_assets.storage.paths import stored_partition, stored_partitions, stored_path
 from derma_assets.storage.records import (
     StoredRecord,
@@ -25,11 +28,15 @@ from derma_assets.storage.records import (
     read_record,
     record_path,
     write_check,
-    write_record,
+    writing_record,
 )
 from derma_assets.storage.remote import RemoteStore, remote_of
 
 FILES = "files"
+# What no record names is left alone for so long: somebody may be about to name it.
+DAY_S = 24 * 3600
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -104,13 +111,14 @@ def missing_files(store: Path, name: str, stored: Path, partition: str | None = 
 
 
 def publish(store: Path, name: str, stored: Path, record: StoredRecord, partition: str | None = None) -> None:
-    """Make what was written at `stored` the version that everyone reads.
+    """Put what was written at `stored` into object storage, for everyone to read; of a local store they read that.
+
+    Whoever may be interrupted by another process of this machine holds the asset's lock meanwhile.
 
     Raises:
-        StorageError: the record cannot be written, or object storage not reached; the old version is still there.
+        StorageError: object storage cannot be reached; the old version is still there.
     """
     remote, path = remote_of(store), record_path(store, name, partition)
-    write_record(path, record)
     if remote is None:
         return
     local = {file: stored if file == "." else stored / file for file in record.sha256}
@@ -120,7 +128,7 @@ def publish(store: Path, name: str, stored: Path, record: StoredRecord, partitio
     before = _published(remote, store, path)
     named = {before.key(file) for file in before.record.sha256} if before else set()
     # One that no record names may be removed any moment, see storage/clean.py: put it anew, which makes it young.
-    young = time.time() - STALE_S / 2
+    young = time.time() - DAY_S / 2
     kept = {key for key, about in there.items() if key in named or about["LastModified"].timestamp() > young}
     files = {published.key(file): local[file] for file in record.sha256}
     remote.upload({
@@ -149,27 +157,70 @@ def publish_again(
 def fetch(store: Path, name: str, partition: str | None = None) -> StoredRecord | None:
     """Bring what is stored of an asset into the working copy, and return its record, or None if nothing is stored.
 
-    Files that are there and as they were written are not fetched again. A local store is left as it is.
+    Files that are there and as they were written are not fetched again. A local store is left as it is, and so is what
+    this thread holds to read: that is not replaced under its hands.
 
     Raises:
         StorageError: object storage cannot be reached, or a file has been damaged there.
     """
-    remote, path = remote_of(store), record_path(store, name, partition)
+    remote, path, asset = remote_of(store), record_path(store, name, partition), (name, partition)
     if remote is None:
         return read_record(path)
     published = _published(remote, store, path)
+    held = held_here(store, asset)
+    if published is None or held == "read" or _is_here(store, published, path):
+        return None if published is None else read_record(path) if held == "read" else published.record
+    if held == "write":
+        return _renew(remote, store, path)
+    with holding(store, writes=[asset], does=f"fetches {name}", say=_log.info):
+        return _renew(remote, store, path)
+
+
+def not_here(store: Path, records: Mapping[Name, StoredRecord | None]) -> list[Name]:
+    """Return which assets' working copies are not what these records say, and so have to be fetched.
+
+    Raises:
+        StorageError: object storage cannot be reached.
+    """
+    remote, absent = remote_of(store), []
+    if remote is None:
+        return []
+    for asset, record in records.items():
+        path = record_path(store, *asset)
+        published = _published(remote, store, path)
+        if published is not None and (published.record != record or not _is_here(store, published, path)):
+            absent.append(asset)
+    return absent
+
+
+def _renew(remote: RemoteStore, store: Path, path: Path) -> StoredRecord | None:
+    """Put what is published now in the place of what is in the working copy."""
+    published = _published(remote, store, path)
     if published is None:
         return None
+    if not _is_here(store, published, path):
+        stored = store / published.stored_as
+        if damaged_files(stored, published.record):
+            # Without it a process killed before the new record is there would leave that of the old content.
+            path.unlink(missing_ok=True)
+            _replace(remote, stored, published)
+        with writing_record(path) as keep:
+            keep(published.record)
+    return published.record
+
+
+def _is_here(store: Path, published: Published, path: Path) -> bool:
+    """Return whether the working copy is what is published; its bytes are read once in a process."""
     stored = store / published.stored_as
     restore_interrupted_swap(stored)
-    seen = _seen.get(stored)
-    if seen is None or seen != (published.record, _looks(stored)):
+    if read_record(path) != published.record:
+        return False
+    looks = _looks(stored)
+    if _seen.get(stored) != (published.record, looks):
         if damaged_files(stored, published.record):
-            _replace(remote, stored, published)
-        if read_record(path) != published.record:
-            write_record(path, published.record)
-        _seen[stored] = (published.record, _looks(stored))
-    return published.record
+            return False
+        _seen[stored] = (published.record, looks)
+    return True
 
 
 # What this process has found to be as the record says, and how it looked then: the bytes need not be read again.
@@ -203,6 +254,24 @@ def _replace(remote: RemoteStore, stored: Path, published: Published) -> None:
             # Reports say when a thing was made by the time of its file.
             os.utime(beside if file == "." else beside / file, (published.stored_at, published.stored_at))
         os.utime(beside, (published.stored_at, published.stored_at))
+
+
+def what_was_stored(store: Path, asset: str, io_manager_key: str) -> Path | None:
+    """Return where an earlier version of an asset is that the next one may take something from, or None.
+
+    None too, with a warning, where it is not as its record says: what is damaged would be copied, under a new hash.
+    """
+    stored = fetched_path(store, asset, io_manager_key)
+    if not stored.exists():
+        return None
+    record = read_record(record_path(store, asset))
+    damaged = damaged_files(stored, record) if record else []
+    if damaged:
+        _log.warning(
+            "%s is damaged (%s: not the bytes that were written): nothing is taken from it", stored, damaged[0]
+        )
+        return None
+    return stored
 
 
 def _link(source: Path, target: Path) -> None:

@@ -5,6 +5,9 @@ new run would have need not be made again; one whose files no longer have their 
 """
 
 import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,11 @@ from derma_assets.storage.atomic import replacing
 from derma_assets.storage.fingerprint import fingerprint_json, sha256_of_file, sha256_of_files
 
 RECORDS = ".records"
+# Where the records of checks lie among those of assets.
+CHECKS = "checks"
+
+# The field of a record's file that holds the fingerprint of all others.
+_ITSELF = "itself"
 
 
 @dataclass(frozen=True)
@@ -38,36 +46,80 @@ def record_path(store: Path, name: str, partition: str | None = None) -> Path:
 
 
 def read_record(path: Path) -> StoredRecord | None:
-    """Return the record at `path`, or None where there is none that can be read."""
+    """Return the record at `path`, or None where there is none, or none as it was written."""
     try:
-        return StoredRecord(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        document = json.loads(path.read_text())
+        itself = document.pop(_ITSELF, None)
+        record = StoredRecord(**document)
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
+    # Earlier versions wrote records without it.
+    return record if itself is None or itself == _own_fingerprint(record) else None
 
 
-def write_record(path: Path, record: StoredRecord) -> None:
-    """Write a record, atomically."""
-    with replacing(path) as beside:
-        beside.write_text(json.dumps(asdict(record), indent=1) + "\n")
+def _own_fingerprint(record: StoredRecord) -> str:
+    return fingerprint_json(asdict(record))
+
+
+@contextmanager
+def writing_record(path: Path) -> Iterator[Callable[[StoredRecord], None]]:
+    """Yield a function that takes a record; it is on the disk at once, and at `path` when the block has ended well."""
+    with ExitStack() as written:
+
+        def keep(record: StoredRecord) -> None:
+            content = json.dumps({**asdict(record), _ITSELF: _own_fingerprint(record)}, indent=1) + "\n"
+            written.enter_context(replacing(path)).write_text(content)
+
+        yield keep
+
+
+# What this thread has loaded, by the path of its record, as the record was then.
+_here = threading.local()
+
+
+def loading(path: Path) -> StoredRecord | None:
+    """Return the record of what is about to be loaded, and remember it for `replaced_since_loaded`."""
+    record = read_record(path)
+    _loaded()[path] = record
+    return record
+
+
+def replaced_since_loaded(now: Mapping[Path, StoredRecord | None]) -> list[Path]:
+    """Return which of these records, by path, are no longer as they were when their assets were loaded."""
+    loaded = _loaded()
+    return [path for path, record in now.items() if path in loaded and loaded[path] != record]
+
+
+def forget_loaded(path: Path | None = None) -> None:
+    """Forget that this thread has loaded what the record at `path` is of, or all that it has loaded."""
+    if path is None:
+        _loaded().clear()
+    else:
+        _loaded().pop(path, None)
+
+
+def _loaded() -> dict[Path, StoredRecord | None]:
+    return _here.__dict__.setdefault("loaded", {})
 
 
 def check_path(store: Path, check: str) -> Path:
     """Return where it is kept what a check said the last time that it passed."""
-    return record_path(store, "checks", check)
+    return record_path(store, CHECKS, check)
 
 
 def read_check(path: Path) -> dict[str, Any] | None:
-    """Return what is kept of a check at `path`, or None where there is nothing that can be read."""
+    """Return what was kept of a check that has passed, or None where there is nothing, or nothing as it was written."""
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
+        document = json.loads(path.read_text())
+        return document if document.pop(_ITSELF) == fingerprint_json(document) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def write_check(path: Path, document: dict[str, Any]) -> None:
     """Keep what a check said, atomically."""
     with replacing(path) as beside:
-        beside.write_text(json.dumps(document))
+        beside.write_text(json.dumps({**document, _ITSELF: fingerprint_json(document)}))
 
 
 def record_of(stored: Path, made_from: str, data_version: str | None) -> StoredRecord:

@@ -154,6 +154,7 @@ class RemoteStore:
     @contextmanager
     def _explained(self, doing: str, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
         """Turn what the libraries raise into a `StorageError` that says what to do; `but`: passed on."""
+        from aiohttp import ClientError as Cut
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
         try:
@@ -176,7 +177,7 @@ class RemoteStore:
                 f"the server refuses ({_said(error)}): check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
                 "AWS_SESSION_TOKEN, and what they may do with this bucket",
             ) from error
-        except (OSError, BotoCoreError, ClientError) as error:
+        except (OSError, BotoCoreError, ClientError, Cut, ValueError) as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise  # of the local copy, which others explain
             raise self._error(

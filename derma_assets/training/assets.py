@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import Field
 
 from derma_assets.automation.conditions import on_new_content
+from derma_assets.automation.run_tags import tagging
 from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION
 from derma_assets.reuse import reusing
@@ -84,6 +85,7 @@ class TrainingConfig(dg.Config):
     required_resource_keys={"reuse"},
 )
 @clear_failure
+@tagging
 @reusing_assets
 def trained_classifier(
     context: dg.AssetExecutionContext, config: TrainingConfig, image_arrays: Path, training_set: pd.DataFrame

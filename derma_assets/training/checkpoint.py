@@ -1,6 +1,9 @@
 """State of an interrupted training, kept so that it goes on from its last whole epoch with the same numbers."""
 
 import json
+import logging
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from derma_assets.storage.atomic import replacing
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -41,13 +46,17 @@ class TrainingState:
 
     @classmethod
     def load(cls, path: Path) -> "TrainingState":
-        """Read the state, or return an empty one when nothing is kept at `path`."""
+        """Read the state, or return an empty one when nothing is kept at `path`; with a warning when it is damaged."""
         if not path.is_file():
             return cls()
-        with np.load(path) as stored:
-            document = json.loads(str(stored["document"]))
-            groups = {
-                group: [stored[name] for name in sorted(stored.files) if name.startswith(f"{group}_")]
-                for group in ("weights", "hidden", "best")
-            }
+        try:
+            with np.load(path) as stored:
+                document = json.loads(str(stored["document"]))
+                groups = {
+                    group: [stored[name] for name in sorted(stored.files) if name.startswith(f"{group}_")]
+                    for group in ("weights", "hidden", "best")
+                }
+        except (ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:  # every entry has a checksum
+            _log.warning("%s is damaged (%s): training begins again", path, error)
+            return cls()
         return cls(history=document["history"], finished=document["finished"], **groups)

@@ -1,12 +1,42 @@
 """The job and the schedule that run the graph without anyone asking."""
 
 import datetime
+import json
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from derma_assets.automation.freshness import FAIL_AFTER, WARN_AFTER
 from derma_assets.automation.schedules import retraining_schedule
 from derma_assets.definitions import defs
+from derma_assets_tests.running import command, environment, said
+
+_STATES = """
+import json
+from derma_assets.automation.schedules import retraining_schedule as schedule
+from derma_assets.automation import sensors
+every = [schedule, sensors.new_pictures, sensors.new_content, sensors.failed_run]
+print(json.dumps({one.name: one.default_status.value for one in every}))
+print(json.dumps([sensors.new_pictures.minimum_interval_seconds, sensors.new_content.minimum_interval_seconds]))
+"""
+
+
+def test_one_setting_turns_all_of_it_on(tmp_path: Path) -> None:
+    env = environment(tmp_path, DERMA_AUTOMATIC="1", DERMA_WATCH_SECONDS="7", DERMA_WEBHOOK="http://127.0.0.1:1/")
+    run = command("python", "-c", _STATES, env=env)
+    assert run.returncode == 0, said(run)
+    states, intervals = run.stdout.splitlines()
+    assert set(json.loads(states).values()) == {"RUNNING"}
+    assert json.loads(intervals) == [7, 7]
+
+
+def test_every_asset_is_looked_at_every_week() -> None:
+    graph = defs.resolve_asset_graph()
+    wanted = dg.FreshnessPolicy.time_window(fail_window=FAIL_AFTER, warn_window=WARN_AFTER)
+    assert {str(graph.get(key).freshness_policy) for key in graph.get_all_asset_keys()} == {str(wanted)}
+    # The schedule's own interval, and time for its run to end in.
+    assert datetime.timedelta(days=7) < WARN_AFTER < FAIL_AFTER <= datetime.timedelta(days=8)
 
 
 def test_the_job_covers_every_asset_and_check() -> None:

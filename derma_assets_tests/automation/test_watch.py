@@ -1,5 +1,6 @@
 """The folder of new pictures, looked at again and again while somebody copies into it."""
 
+import shutil
 from pathlib import Path
 
 import dagster as dg
@@ -31,6 +32,18 @@ def test_a_batch_is_asked_for_once_when_it_is_whole_and_settled(tmp_path: Path) 
     assert "whole: clinic-1" in whole.said
     again = look(incoming, whole.cursor)
     assert (again.request, again.said) == (None, "nothing new")
+
+
+def test_a_batch_that_is_taken_away_again_is_noticed(tmp_path: Path) -> None:
+    incoming, asked, cursor = tmp_path / "incoming", [], None
+    folder = drop(incoming)
+    for step in range(8):
+        if step == 4:
+            shutil.rmtree(folder)
+        found = look(incoming, cursor)
+        cursor = found.cursor
+        asked.append(found.request)
+    assert [step for step, request in enumerate(asked) if request] == [1, 5]
 
 
 def test_a_second_batch_is_asked_for_though_a_third_is_not_whole(tmp_path: Path) -> None:

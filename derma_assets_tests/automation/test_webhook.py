@@ -1,43 +1,26 @@
 """A failed run is told to an address; a real server takes the document."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from derma_assets.automation import sensors
-from derma_assets.automation.run_tags import COMMIT, run_tags
 from derma_assets.automation.webhook import failure_document, post
 from derma_assets.settings import Settings
+from derma_assets_tests.listening import listening
 
 
 @pytest.fixture
-def listening() -> Iterator[tuple[str, list[Any]]]:
-    got: list[Any] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(500 if self.path == "/broken" else 204)
-            self.end_headers()
-
-        def log_message(self, format: str, *arguments: Any) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", got
-    server.shutdown()
-    server.server_close()
+def hook() -> Iterator[tuple[str, list[Any]]]:
+    with listening() as server:
+        yield server
 
 
-def test_a_failed_run_is_told(listening: tuple[str, list[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
-    address, got = listening
+def test_a_failed_run_is_told(hook: tuple[str, list[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    address, got = hook
     chosen = Settings(webhook=f"{address}/hook?key=secret")
     monkeypatch.setattr(sensors, "settings", lambda: chosen)
 
@@ -63,8 +46,8 @@ def test_a_failed_run_is_told(listening: tuple[str, list[Any]], monkeypatch: pyt
     assert "secret" not in json.dumps(document)
 
 
-def test_an_answer_that_is_no_success_is_an_error_without_the_address(listening: tuple[str, list[Any]]) -> None:
-    address, _ = listening
+def test_an_answer_that_is_no_success_is_an_error_without_the_address(hook: tuple[str, list[Any]]) -> None:
+    address, _ = hook
     with pytest.raises(OSError, match="did not take it") as raised:
         post(f"{address}/broken", failure_document("0123456789", "job", "", {}))
     assert address not in str(raised.value)
@@ -74,9 +57,3 @@ def test_an_answer_that_is_no_success_is_an_error_without_the_address(listening:
 def test_only_web_addresses_are_posted_to(address: str) -> None:
     with pytest.raises(ValueError, match="http"):
         post(address, {})
-
-
-def test_runs_say_their_commit() -> None:
-    tags = run_tags()
-    assert set(tags) <= {COMMIT}
-    assert all(value for value in tags.values())

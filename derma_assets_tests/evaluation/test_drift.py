@@ -8,11 +8,16 @@ import pandas as pd
 import pytest
 from scipy.stats import ks_2samp
 
+from derma_assets.calibration.familiarity import LAYER, fit_familiarity
+from derma_assets.calibration.input_guard import guard_with_limits, write_guard
+from derma_assets.dataset.image_arrays import PIXELS, ImageArrays
 from derma_assets.evaluation import drift_assets
 from derma_assets.evaluation.drift import LEAST_ARRIVED, class_shares, drift_table, measured
 from derma_assets.evaluation.drift_checks import arrivals_are_like_what_is_known
 from derma_assets.settings import Settings
 from derma_assets.storage.io_managers import io_managers
+from derma_assets.storage.paths import stored_path
+from derma_assets.training.predictor import feature_extractor
 from derma_assets_tests import small_study
 
 
@@ -88,3 +93,43 @@ def test_the_asset_compares_with_the_last_training_set_and_the_check_warns(
     assert not check.passed
     assert "width (distance 1.00)" in (check.description or "")
     assert check.severity == dg.AssetCheckSeverity.WARN
+
+
+def test_the_asset_says_how_unfamiliar_what_arrives_is_to_the_model_that_it_would_teach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = Settings(dataset="sample", data_dir=tmp_path)
+    monkeypatch.setattr(drift_assets, "settings", lambda: chosen)
+    splits = small_study.splits()
+    arrived = splits.index[:30]
+    arrays = small_study.write_arrays(tmp_path / "arrays")
+    pixels = np.load(arrays / PIXELS)
+    known = ImageArrays.open(arrays).pixels[30:].copy()
+    pixels[arrived] = np.random.default_rng(1).integers(0, 256, pixels[arrived].shape, dtype=np.uint8)
+    np.save(arrays / PIXELS, pixels)
+    features = feature_extractor(small_study.model(), LAYER)(known)
+    guard = guard_with_limits(fit_familiarity(features, LAYER), known, features)[0]
+    upstream = small_study.stand_ins(
+        {
+            "image_arrays": ("folder", arrays),
+            "grouped_splits": ("table", splits),
+            "raw_images": ("table", splits[["image_id"]].assign(width=64, height=48)),
+            "trained_model": ("keras_model", small_study.model()),
+            "training_set": ("table", splits.iloc[30:]),
+        }
+    )
+    dg.materialize(upstream, resources=io_managers(chosen.store))
+    write_guard(stored_path(chosen.store, "input_guard", "folder"), guard)
+    parts = [*upstream, drift_assets.data_drift]
+    with dg.DagsterInstance.ephemeral() as instance:
+        resources = io_managers(chosen.store)
+        run = dg.materialize(parts, selection="data_drift", resources=resources, instance=instance)
+        warned = [log.user_message for log in instance.all_logs(run.run_id)]
+    table = run.output_for_node("data_drift").set_index("measure")
+    assert table.at["unfamiliarity", "drifted"]
+    assert table.at["unfamiliarity", "arrived"] > table.at["unfamiliarity", "known"]
+    (event,) = run.asset_materializations_for_node("data_drift")
+    assert event.metadata["unfamiliarity_distance"].value == pytest.approx(table.at["unfamiliarity", "distance"])
+    assert event.metadata["measures_drifted"].value >= 1
+    # Said by the asset itself, which training_set waits for: before a training, whenever the check is run.
+    assert any("unlike what the model was trained on" in line for line in warned)

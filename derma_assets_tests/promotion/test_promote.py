@@ -15,8 +15,8 @@ from derma_assets.promotion.served import current, roll_back
 from derma_assets.settings import Settings
 from derma_assets.storage.io_managers import io_managers
 from derma_assets.storage.paths import promoted_path
-from derma_assets_tests import small_study
 from derma_assets_tests.calibration.made_up import predictions
+from derma_assets_tests.promotion import checked_study
 from derma_assets_tests.promotion.test_gate import judged
 
 GOOD, WORSE = (judged(predictions(lesions_per_class=20, skill=skill)) for skill in (3.0, 1.2))
@@ -94,6 +94,55 @@ def test_never_means_never(store: Path) -> None:
     assert tried(store, "first", GOOD, rule="never").against == ["DERMA_PROMOTE is `never`"]
 
 
+def made_of(
+    text: str, model: Judged, tmp_path: Path, failing: tuple[str, ...] = ()
+) -> tuple[list[dg.AssetsDefinition], list[dg.AssetChecksDefinition]]:
+    """Return what is upstream of `released_bundle`, and its checks."""
+    values = {
+        "tfjs_bundle": ("folder", bundle(tmp_path / "made", text)),
+        "predictions": ("table", model.predictions),
+        "calibrated_temperature": ("document", {"temperature": model.temperature}),
+        "operating_points": ("document", dict(model.points)),
+    }
+    return checked_study.upstream(values, version=text, failing=failing)
+
+
+@pytest.mark.parametrize("rule", ["gate", "always"])
+def test_what_a_check_has_against_it_stops_it(store: Path, rule: Any) -> None:
+    made = bundle(store, "first")
+    came = attempt(
+        *(made, GOOD, store / "served"),
+        **{"rule": rule, "document": {"date": "today"}, "resamples": 100, "seed": 1},
+        unpassed=["the check x of y has not passed"],
+    )
+    assert (came.promoted, came.served, came.against) == (False, None, ["the check x of y has not passed"])
+
+
+@pytest.mark.parametrize(("asset", "check"), promotion_assets.BLOCKING)
+def test_a_check_that_failed_in_an_earlier_run_stops_a_bundle(
+    asset: str, check: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = Settings(dataset="sample", data_dir=tmp_path, bootstrap_resamples=100)
+    monkeypatch.setattr(promotion_assets, "settings", lambda: chosen)
+    resources = io_managers(chosen.store)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assets, checks = made_of("first", GOOD, tmp_path, failing=(check,))
+        checked_study.ran((assets, checks), instance, resources)
+        record_parity(chosen.store / "tfjs_bundle", "passed", "")
+        everything = [*assets, promotion_assets.released_bundle], checks
+        # The second run reads what the first has stored, or makes it again, and none of it is checked anew.
+        for names in (["released_bundle"], [*(one.key.path[-1] for one in assets), "released_bundle"]):
+            run = checked_study.ran(everything, instance, resources, checked_study.with_nothing_but(*names))
+            said = run.output_for_node("released_bundle")
+            assert (said["promoted"], said["served"]) == (False, None)
+            (reason,) = said["against"]
+            assert check in reason
+            assert asset in reason
+            (event,) = run.asset_materializations_for_node("released_bundle")
+            assert check in str(event.metadata["against"].value)
+            assert event.metadata["checks_not_passed"].value == 1
+
+
 def test_the_asset_says_what_stopped_a_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,21 +150,15 @@ def test_the_asset_says_what_stopped_a_bundle(
     for module in (promotion_assets, rollback):
         monkeypatch.setattr(module, "settings", lambda: chosen)
 
+    instance = dg.DagsterInstance.ephemeral()
+
     def run(text: str, model: Judged) -> dg.ExecuteInProcessResult:
-        upstream = small_study.stand_ins(
-            {
-                "tfjs_bundle": ("folder", bundle(tmp_path / "made", text)),
-                "predictions": ("table", model.predictions),
-                "calibrated_temperature": ("document", {"temperature": model.temperature}),
-                "operating_points": ("document", dict(model.points)),
-            }
-        )
+        assets, checks = made_of(text, model, tmp_path)
         resources = io_managers(chosen.store)
-        dg.materialize(upstream, resources=resources)
+        checked_study.ran((assets, checks), instance, resources)
         record_parity(chosen.store / "tfjs_bundle", "passed", "")
-        parts = [*upstream, promotion_assets.released_bundle, new_bundle_is_served]
-        chosen_parts = dg.AssetSelection.assets("released_bundle")
-        return dg.materialize(parts, selection=chosen_parts, resources=resources)
+        parts = [*assets, promotion_assets.released_bundle], [*checks, new_bundle_is_served]
+        return checked_study.ran(parts, instance, resources, dg.AssetSelection.assets("released_bundle"))
 
     first, second, third = run("first", GOOD), run("second", WORSE), run("third", GOOD)
     said = [one.output_for_node("released_bundle") for one in (first, second, third)]

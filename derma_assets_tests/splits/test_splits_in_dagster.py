@@ -155,3 +155,37 @@ def test_the_stored_split_is_continued_unless_it_was_dealt_in_another_way(
     assert (continued[first.index] == first).all()
     assert len(continued) > len(first)
     assert (sides(small, seed=7)[first.index] != first).any()
+
+
+def test_the_daemon_waits_for_enough_new_lesions_and_a_person_or_the_schedule_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = Settings(dataset="sample", data_dir=tmp_path, retrain_lesions=8)
+    monkeypatch.setattr(assets, "settings", lambda: chosen)
+
+    def lesions_after(counts: list[int], tags: dict[str, str]) -> int:
+        lesions = metadata(counts).drop_duplicates("lesion_id")
+        # One picture each, of the same name however much the data grow.
+        table = lesions.assign(image_id=lesions["lesion_id"])
+        splits = split_by_lesion(table, 0.2, 0.2, folds=5, seed=42, earlier=grown.get("splits"))
+        grown["splits"] = splits
+        pictures = manifest(splits["image_id"].tolist())
+        run = dg.materialize(
+            [
+                upstream("grouped_splits", splits),
+                upstream("raw_images", pictures.assign(sha256=pictures["image_id"])),
+                upstream("data_drift", pd.DataFrame()),
+                assets.training_set,
+            ],
+            resources=io_managers(chosen.store),
+            tags=tags,
+        )
+        return int(run.output_for_node("training_set")["lesion_id"].nunique())
+
+    grown: dict[str, pd.DataFrame] = {}
+    by_itself = {assets.AUTOMATIC: "true"}
+    assert lesions_after([10] * 7, {}) == 70
+    assert lesions_after([11] * 7, by_itself) == 70  # 7 are new
+    assert lesions_after([12] * 7, by_itself) == 84  # 14 are
+    assert lesions_after([13] * 7, by_itself) == 84
+    assert lesions_after([13] * 7, {"dagster/schedule_name": "retraining_schedule"}) == 91

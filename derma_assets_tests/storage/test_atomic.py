@@ -1,6 +1,6 @@
 """A reader sees the old version or the new one; a failure leaves the old one and nothing else."""
 
-import time
+import threading
 from pathlib import Path
 
 import pytest
@@ -126,19 +126,43 @@ def test_a_folder_set_aside_survives_a_next_attempt_that_fails(tmp_path: Path) -
     assert [left.name for left in tmp_path.iterdir()] == ["output"]
 
 
-def test_what_killed_writers_have_left_is_removed_a_day_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_killed_writers_have_left_is_removed(tmp_path: Path) -> None:
     for path, kind in ((tmp_path / "table.x", "file"), (tmp_path / "folder", "folder")):
         write(path, kind, "old")
         write(tmp_path / f".{path.name}.0123abcd.tmp{path.suffix}", kind, "half")
         write(tmp_path / f".{path.name}.89abcdef.old", kind, "older")
+        (tmp_path / f".{path.name}.fedcba98.tmp{path.suffix}.claim").touch()
+        with replacing(path) as beside:
+            write(beside, kind, "new")
+    assert sorted(left.name for left in tmp_path.iterdir()) == ["folder", "table.x"]
 
-    def write_both() -> list[str]:
-        for path, kind in ((tmp_path / "table.x", "file"), (tmp_path / "folder", "folder")):
-            with replacing(path) as beside:
-                write(beside, kind, "new")
-        return sorted(left.name for left in tmp_path.iterdir())
 
-    assert len(write_both()) == 6, "another process may still be writing"
-    later = time.time() + atomic.STALE_S + 60
-    monkeypatch.setattr(atomic.time, "time", lambda: later)
-    assert write_both() == ["folder", "table.x"]
+def test_a_folder_is_there_at_every_moment_of_its_replacement(tmp_path: Path) -> None:
+    path, stop, absent = tmp_path / "output", threading.Event(), []
+
+    def look() -> None:
+        while not stop.is_set():
+            if not path.exists():
+                absent.append(path)
+
+    for content in ("old", "new"):
+        with replacing(path) as beside:
+            write(beside, "folder", content)
+    reader = threading.Thread(target=look)
+    reader.start()
+    for number in range(100):
+        with replacing(path) as beside:
+            write(beside, "folder", str(number))
+    stop.set()
+    reader.join()
+    assert absent == []
+
+
+def test_where_folders_cannot_be_exchanged_they_are_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(atomic, "exchanged", lambda *_: False)
+    path = tmp_path / "output"
+    for content in ("old", "new"):
+        with replacing(path) as beside:
+            write(beside, "folder", content)
+    assert read(path, "folder") == "new"
+    assert [left.name for left in tmp_path.iterdir()] == ["output"]

@@ -12,7 +12,7 @@ from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.dataset.manifest import build_manifest
 from derma_assets.settings import Settings
 from derma_assets.storage.io_managers import io_managers
-from derma_assets.study import report, study_assets
+from derma_assets.study import after_training, report, study_assets
 from derma_assets.study.pictures import shades_of_grey, trial_pictures, whole
 from derma_assets.study.report import study_markdown, study_page, study_rows
 from derma_assets.study.trials import BASE, TRIALS
@@ -124,3 +124,25 @@ def test_the_page_shows_every_figure_with_its_interval() -> None:
     assert rows["trial"].tolist() == ["paper", "size160"]
     assert study_markdown(rows).count("0.500 (0.400 to 0.600)") == 2 * len(report.LABELS)
     assert "2026-01-02" in study_page(rows)
+
+
+def test_adjusting_the_logits_trades_accuracy_for_the_rare_diagnoses() -> None:
+    table = predictions().assign(views=1)
+    shares = np.array([0.03, 0.05, 0.11, 0.01, 0.11, 0.67, 0.02])
+    raised = after_training.adjusted(table, shares, 1.0)
+    np.testing.assert_allclose(raised["logit_nv"], table["logit_nv"] - np.log(0.67))
+    figures = after_training.adjustment_table(table, shares, 100, 1, strengths=(0.0, 50.0), views=(1,))
+    values = figures.set_index(["strength", "metric"])["value"]
+    plain = validation_table(table, 100, 1, (1,)).set_index("metric")["value"]
+    assert values[0.0, "accuracy"] == pytest.approx(plain["accuracy"])
+    # So strong an adjustment calls everything by the rarest diagnosis.
+    assert values[50.0, "balanced_accuracy"] == pytest.approx(1 / 7)
+
+
+def test_the_page_tells_what_was_tried_after_training() -> None:
+    release = Path(__file__).parents[2] / "data" / "release"
+    figures = after_training.of_release(release, 100, 1)
+    shown = report.adjustment_markdown(figures)
+    assert len(shown.splitlines()) == 2 + len(after_training.STRENGTHS) * len(after_training.VIEWS)
+    share = after_training.class_shares(pd.read_parquet(release / "splits.parquet"))
+    assert share.sum() == pytest.approx(1)
