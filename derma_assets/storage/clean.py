@@ -1,7 +1,7 @@
 """Remove from object storage the files that no record names any more: `python -m derma_assets.storage.clean`.
 
-Every version of an asset that was replaced has left its files behind. They are listed; with --remove they are removed.
-Files younger than a day stay: a run may be about to name them.
+Every version of an asset that was replaced has left its files behind, and a training its state. They are listed; with
+--remove they are removed. What is younger than a day stays: a run may be about to name it, or to go on with it.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import time
 
 from derma_assets.errors import InputError, UserError
 from derma_assets.settings import settings
-from derma_assets.storage.published import DAY_S, FILES, Published
+from derma_assets.storage.published import DAY_S, FILES, UNFINISHED, Published
 from derma_assets.storage.records import RECORDS
 from derma_assets.storage.remote import RemoteStore, remote_of
 
@@ -24,7 +24,7 @@ def left_behind(remote: RemoteStore) -> dict[str, int]:
     # Files first: what is put and named meanwhile is then not among them.
     old = {
         key: int(about["size"])
-        for key, about in remote.objects(FILES).items()
+        for key, about in {**remote.objects(FILES), **remote.objects(UNFINISHED)}.items()
         if time.time() - about["LastModified"].timestamp() > DAY_S
     }
     for key in remote.objects(RECORDS):

@@ -75,6 +75,11 @@ def scratch_path(store: Path, purpose: str) -> Path:
     return store / ".unfinished" / purpose
 
 
+def store_of_scratch(path: Path) -> Path:
+    """Return the store that a file in a `scratch_path` belongs to."""
+    return path.parent.parent.parent
+
+
 @contextmanager
 def building_folder(store: Path, asset: str) -> Iterator[Path]:
     """Yield a path to build the folder of `asset` at, on the store's own disk, so that storing it is one rename.

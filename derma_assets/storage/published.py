@@ -16,10 +16,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from derma_assets.errors import StorageError
 from derma_assets.storage.atomic import replacing, restore_interrupted_swap
 from derma_assets.storage.fingerprint import sha256_of_file
 from derma_assets.storage.locks import Name, held_here, holding
-from derma_assets.storage.paths import stored_partition, stored_partitions, stored_path
+from derma_assets.storage.paths import store_of_scratch, stored_partition, stored_partitions, stored_path
 from derma_assets.storage.records import (
     StoredRecord,
     check_path,
@@ -32,7 +33,7 @@ from derma_assets.storage.records import (
 )
 from derma_assets.storage.remote import RemoteStore, remote_of
 
-FILES = "files"
+FILES, UNFINISHED = "files", "unfinished"
 # What no record names is left alone for so long: somebody may be about to name it.
 DAY_S = 24 * 3600
 
@@ -67,11 +68,14 @@ class Published:
 
     @classmethod
     def of(cls, document: dict[str, Any] | None) -> "Published | None":
-        """Return what was put, or None if there is none, or none that can be read."""
+        """Return what was put, or None if there is none, or none that can be used."""
         try:
-            return None if document is None else cls(**{**document, "record": StoredRecord(**document["record"])})
+            found = None if document is None else cls(**{**document, "record": StoredRecord(**document["record"])})
         except (TypeError, KeyError):
             return None
+        paths = [] if found is None else [Path(path) for path in (found.stored_as, *found.record.sha256)]
+        # Nobody else's record may have a file written outside the working copy.
+        return None if any(path.is_absolute() or ".." in path.parts for path in paths) else found
 
 
 def known_record(store: Path, name: str, partition: str | None = None) -> StoredRecord | None:
@@ -113,7 +117,7 @@ def missing_files(store: Path, name: str, stored: Path, partition: str | None = 
 def publish(store: Path, name: str, stored: Path, record: StoredRecord, partition: str | None = None) -> None:
     """Put what was written at `stored` into object storage, for everyone to read; of a local store they read that.
 
-    Whoever may be interrupted by another process of this machine holds the asset's lock meanwhile.
+    The caller holds the asset's lock, so that no other process of this machine replaces it meanwhile.
 
     Raises:
         StorageError: object storage cannot be reached; the old version is still there.
@@ -166,12 +170,15 @@ def fetch(store: Path, name: str, partition: str | None = None) -> StoredRecord 
     remote, path, asset = remote_of(store), record_path(store, name, partition), (name, partition)
     if remote is None:
         return read_record(path)
-    published = _published(remote, store, path)
-    held = held_here(store, asset)
-    if published is None or held == "read" or _is_here(store, published, path):
-        return None if published is None else read_record(path) if held == "read" else published.record
+    published, held = _published(remote, store, path), held_here(store, asset)
+    if published is None:
+        return None
+    if held == "read":
+        return read_record(path)
     if held == "write":
         return _renew(remote, store, path)
+    if _is_here(store, published, path):
+        return published.record
     with holding(store, writes=[asset], does=f"fetches {name}", say=_log.info):
         return _renew(remote, store, path)
 
@@ -307,6 +314,36 @@ def _fetched(store: Path, asset: str, stored: Path, partition: str | None = None
         # A version that could not be published is in the way: nobody else has it, so it is not read either.
         return stored.with_name(f".{stored.name}.not_stored")
     return stored
+
+
+def share_unfinished(path: Path) -> None:
+    """Put a file of unfinished work into object storage too, so that another machine can go on with it.
+
+    Args:
+        path: In a `scratch_path`. Work goes on where it cannot be put; that is only logged.
+    """
+    remote = remote_of(store_of_scratch(path))
+    if remote is not None:
+        try:
+            remote.upload({_unfinished_key(path): path})
+        except StorageError as error:
+            _log.warning("another machine could not go on with %s: %s", path.name, error)
+
+
+def find_unfinished(path: Path) -> None:
+    """Fetch a file of unfinished work that is not at `path`, if object storage has it.
+
+    Raises:
+        StorageError: object storage cannot be reached.
+    """
+    remote, key = remote_of(store_of_scratch(path)), _unfinished_key(path)
+    if remote is not None and not path.exists() and key in remote.objects(UNFINISHED):
+        with replacing(path) as beside:
+            remote.download({key: (beside, None)})
+
+
+def _unfinished_key(path: Path) -> str:
+    return f"{UNFINISHED}/{path.parent.name}/{path.name}"
 
 
 def known_check(store: Path, check: str) -> dict[str, Any] | None:

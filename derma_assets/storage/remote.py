@@ -106,11 +106,11 @@ class RemoteStore:
                 chunksize=_PART_BYTES,
             )
 
-    def download(self, files: Mapping[str, tuple[Path, str]]) -> None:
+    def download(self, files: Mapping[str, tuple[Path, str | None]]) -> None:
         """Get objects into new local files.
 
         Args:
-            files: Where to, and the SHA-256 that it has to have, by key.
+            files: Where to, and the SHA-256 that it has to have if that is known, by key.
 
         Raises:
             StorageError: the server cannot be reached, has no such object, or has another in its place.
@@ -134,7 +134,7 @@ class RemoteStore:
             waiting = {
                 key: (file, sha256)
                 for key, (file, sha256) in waiting.items()
-                if not file.exists() or sha256_of_file(file) != sha256
+                if not file.exists() or sha256 not in (None, sha256_of_file(file))
             }
         if waiting:
             raise StorageError(

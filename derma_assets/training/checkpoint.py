@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from derma_assets.storage.atomic import replacing
+from derma_assets.storage.published import find_unfinished, share_unfinished
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class TrainingState:
     finished: bool = False
 
     def save(self, path: Path) -> None:
-        """Write the state to one file, atomically."""
+        """Write the state to one file, atomically; with object storage, for other machines too."""
         arrays = {
             f"{group}_{index:04d}": array
             for group in ("weights", "hidden", "best")
@@ -43,10 +44,12 @@ class TrainingState:
         document = json.dumps({"history": self.history, "finished": self.finished})
         with replacing(path) as beside, beside.open("wb") as handle:
             np.savez(handle, document=np.array(document), **arrays)
+        share_unfinished(path)
 
     @classmethod
     def load(cls, path: Path) -> "TrainingState":
         """Read the state, or return an empty one when nothing is kept at `path`; with a warning when it is damaged."""
+        find_unfinished(path)
         if not path.is_file():
             return cls()
         try:

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pytest
 
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import sha256_of_files
 from derma_assets.storage.io_managers import io_managers
 from derma_assets.storage.locks import holding
-from derma_assets.storage.paths import building_folder, stored_path
+from derma_assets.storage.paths import building_folder, scratch_path, stored_path
 from derma_assets.storage.published import fetched_path
+from derma_assets.training.checkpoint import TrainingState
 from derma_assets_tests.s3_server import ACCESS_KEY, SECRET_KEY, Fault
 from derma_assets_tests.storage.conftest import Shared
 from derma_assets_tests.test_reuse import Graph
@@ -181,6 +183,20 @@ def test_who_holds_a_version_keeps_it(shared: Shared) -> None:
         a.run("pictures")
         assert fetched_path(b.store, "pictures", "folder") == pixels.parent
         assert pixels.read_bytes() == b"one"
+
+
+def test_another_machine_goes_on_with_a_training(shared: Shared, caplog: pytest.LogCaptureFixture) -> None:
+    a, b = (scratch_path(shared.machine(name), "training") / "identity.npz" for name in "ab")
+    assert TrainingState.load(b).history == []
+    state = TrainingState([{"epoch": 1.0}], [np.arange(3)], [np.zeros(2)], [np.ones(1)])
+    state.save(a)
+    found = TrainingState.load(b)
+    assert found.history == state.history
+    assert [array.tolist() for array in found.weights] == [[0, 1, 2]]
+    shared.proxy.make(Fault("status", method="PUT"))
+    TrainingState([{"epoch": 1.0}, {"epoch": 2.0}]).save(a)
+    assert "another machine could not go on with identity.npz" in caplog.text, "the training itself goes on"
+    assert len(TrainingState.load(a).history) == 2
 
 
 def test_no_secret_is_written_anywhere(shared: Shared, capfd: pytest.CaptureFixture[str]) -> None:
