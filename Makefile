@@ -13,10 +13,12 @@ export DERMA_RELEASE_DIR ?= $(CURDIR)/data/release
 # Trust what the machine trusts, as pip does: many clinics sit behind a proxy with a certificate of its own.
 export UV_SYSTEM_CERTS ?= true
 export NODE_USE_SYSTEM_CA ?= 1
+override DERMA_STORAGE := $(if $(findstring ://,$(DERMA_STORAGE)),$(DERMA_STORAGE),$(abspath $(DERMA_STORAGE)))
+export DERMA_STORAGE
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo materialize card external folds study app release readme new-pictures rollback ui metrics test test-browser test-daemon test-real browser screenshots bench bench-browser bench-reuse lint format lock clean test-recovery test-distributed
+.PHONY: help setup home demo materialize card external folds study app release readme new-pictures rollback ui metrics test test-browser test-daemon test-real browser screenshots bench bench-browser bench-reuse lint format lock clean test-recovery test-distributed clean-storage
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -98,6 +100,9 @@ new-pictures: setup ## write a batch of new sample pictures into the watched fol
 
 rollback: setup ## serve the bundle that was served before the current one
 	@$(BIN)/python -m derma_assets.promotion.rollback
+
+clean-storage: setup ## list what is left behind in object storage, or remove it: make clean-storage REMOVE=1
+	@$(BIN)/python -m derma_assets.storage.clean $(if $(REMOVE),--remove)
 
 ui: home ## open the Dagster UI on 127.0.0.1:3000, with the runs so far
 	@$(BIN)/dagster dev -m derma_assets.definitions -m derma_assets.studies -h 127.0.0.1 -p 3000

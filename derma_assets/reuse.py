@@ -11,7 +11,6 @@ two runs waits, then finds what the first one has stored.
 import functools
 import hashlib
 import inspect
-import json
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,17 +19,20 @@ from typing import Any
 
 import dagster as dg
 
-from derma_assets.storage.atomic import replacing
 from derma_assets.storage.fingerprint import fingerprint_json
 from derma_assets.storage.locks import Name, holding
 from derma_assets.storage.paths import stored_partition, stored_path
-from derma_assets.storage.records import (
-    StoredRecord,
-    damaged_files,
-    read_record,
-    record_path,
-    replaced_since_loaded,
+from derma_assets.storage.published import (
+    fetch,
+    keep_check,
+    known_check,
+    known_record,
+    missing_files,
+    not_here,
+    publish_again,
 )
+from derma_assets.storage.records import CHECKS, StoredRecord, forget_loaded, record_path, replaced_since_loaded
+from derma_assets.storage.remote import remote_of
 
 _DATA_VERSION_TAG = "dagster/data_version"
 
@@ -39,12 +41,6 @@ _MOST_LOADS = 10
 
 # Metadata of a result that is on its way to the store: what its record will say.
 MADE_FROM, DATA_VERSION = "made_from", "data_version"
-
-# Where the records of checks lie among those of assets.
-_CHECKS = "checks"
-
-# The field of a check's record that holds the fingerprint of all others.
-_ITSELF = "itself"
 
 
 class Reuse(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -77,17 +73,26 @@ def reusing(
         partition = context.partition_key if context.has_partition_key else None
         # Dagster stores a result before it asks for the next: the locks are held until the last one is stored.
         ours = sorted((key.path[-1], partition) for key in context.assets_def.keys)
-        with _alone(context, _upstream(context), ours):
-            origins = _origins(context, unversioned, files())
-            reused = {name: _reusable(context, name, io_manager_keys[name], origins[name]) for name in names}
-            if look and all(reused.values()):
-                for name, record in reused.items():
-                    assert record is not None
-                    yield _again(context, name, record)
+        absent: list[Name] = []
+        while True:
+            for asset in absent:  # while nothing is held: whoever reads an older version is waited for
+                fetch(Path(context.resources.reuse.store), *asset)
+            with _alone(context, _upstream(context), ours) as upstream:
+                origins = _origins(context, upstream, unversioned, files())
+                if look:
+                    reused = {name: _reusable(context, name, io_manager_keys[name], origins[name]) for name in names}
+                    if all(reused.values()):
+                        for name, record in reused.items():
+                            assert record is not None
+                            yield _again(context, name, record)
+                        return
+                absent = not_here(Path(context.resources.reuse.store), upstream)
+                if absent:
+                    continue
+                computed = compute(*args, **kwargs)
+                for result in computed if inspect.isgenerator(computed) else [computed]:
+                    yield _stamped(result, origins[result.asset_key.path[-1] if result.asset_key else names[0]])
                 return
-            computed = compute(*args, **kwargs)
-            for result in computed if inspect.isgenerator(computed) else [computed]:
-                yield _stamped(result, origins[result.asset_key.path[-1] if result.asset_key else names[0]])
 
     @functools.wraps(compute)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -101,8 +106,11 @@ _held_by: dict[int, ExitStack] = {}
 
 
 @contextmanager
-def _alone(context: Any, reads: Sequence[Name], writes: Sequence[Name]) -> Iterator[None]:
+def _alone(context: Any, reads: Sequence[Name], writes: Sequence[Name]) -> Iterator[dict[Name, StoredRecord | None]]:
     """Let no other run replace what a step reads, nor read or write what it writes, until it is done.
+
+    Yields the records of what it reads. In object storage another machine may have others by the end of the step,
+    which has its own copies.
 
     Raises:
         dagster.RetryRequested: another run has replaced something since the step has loaded it.
@@ -116,17 +124,19 @@ def _alone(context: Any, reads: Sequence[Name], writes: Sequence[Name]) -> Itera
         held.enter_context(holding(store, reads=reads, writes=writes, does=does, say=context.log.info))
         _held_by[thread] = held
         try:
-            replaced = replaced_since_loaded(record_path(store, *name) for name in reads)
+            records = {name: known_record(store, *name) for name in reads}
+            replaced = replaced_since_loaded({record_path(store, *name): one for name, one in records.items()})
             if replaced:
                 context.log.info(f"another run has just replaced {replaced[0].stem}: loading again what is there now")
                 raise dg.RetryRequested(max_retries=_MOST_LOADS)
-            yield
+            yield records
         finally:
+            forget_loaded()
             if _held_by.get(thread) is held:
                 del _held_by[thread]
 
 
-def _upstream(context: dg.AssetExecutionContext) -> list[Name]:
+def _upstream(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> list[Name]:
     """Return everything that a step reads of the store, partition by partition."""
     inputs = context.assets_def.keys_by_input_name
     return [(key.path[-1], part) for name, key in inputs.items() for part in _partitions(context, name)]
@@ -139,14 +149,18 @@ def _stamped(result: Any, made_from: str) -> dg.MaterializeResult[Any]:
     return result._replace(metadata={**(result.metadata or {}), **stamp})
 
 
-def _origins(context: dg.AssetExecutionContext, unversioned: Collection[str], files: Iterable[Path]) -> dict[str, str]:
+def _origins(
+    context: dg.AssetExecutionContext,
+    read: Mapping[Name, StoredRecord | None],
+    unversioned: Collection[str],
+    files: Iterable[Path],
+) -> dict[str, str]:
     """Return, for each asset of a step, the fingerprint of all that decides it; empty if one upstream has no record."""
-    store = Path(context.resources.reuse.store)
     upstream = {}
     for name, key in context.assets_def.keys_by_input_name.items():
         if key.path[-1] in unversioned:
             continue
-        records = [read_record(record_path(store, key.path[-1], part)) for part in _partitions(context, name)]
+        records = [read[key.path[-1], part] for part in _partitions(context, name)]
         if not all(records):
             return dict.fromkeys((key.path[-1] for key in context.selected_asset_keys), "")
         upstream[key.path[-1]] = [record.data_version for record in records if record]
@@ -162,7 +176,7 @@ def _origins(context: dg.AssetExecutionContext, unversioned: Collection[str], fi
     return {key.path[-1]: fingerprint_json([codes.get(key), shared]) for key in context.selected_asset_keys}
 
 
-def _partitions(context: dg.AssetExecutionContext, input_name: str) -> list[str | None]:
+def _partitions(context: dg.AssetExecutionContext | dg.OpExecutionContext, input_name: str) -> list[str | None]:
     key = context.assets_def.keys_by_input_name[input_name]
     node = context.job_def.asset_layer.get(key)
     return [None] if node.partitions_def is None else [*context.asset_partition_keys_for_input(input_name)]
@@ -172,20 +186,21 @@ def _reusable(context: dg.AssetExecutionContext, name: str, key: str, made_from:
     """Return the record of what is stored of an asset, if it would come out the same and is intact."""
     reuse = context.resources.reuse
     store, partition = Path(reuse.store), context.partition_key if context.has_partition_key else None
-    path = record_path(store, name, partition)
-    record = read_record(path)
-    if record is None and path.exists():
-        context.log.warning(f"{path} is damaged (not what was written): {name} is made again")
-    if reuse.force or record is None or not made_from or record.made_from != made_from:
+    if reuse.force or not made_from:
         return None
+    path = record_path(store, name, partition)
+    record = known_record(store, name, partition)
+    if record is None and path.exists() and remote_of(store) is None:
+        context.log.warning(f"{path} is damaged (not what was written): {name} is made again")
     stored = stored_path(store, name, key) if partition is None else stored_partition(store, name, partition, key)
-    damaged = damaged_files(stored, record)
-    if damaged:
+    if record is not None and record.made_from == made_from:
+        damaged = missing_files(store, name, stored, partition)
+        if not damaged:
+            return record
         context.log.warning(
             f"{stored} is damaged ({', '.join(damaged[:3])}: not the bytes that were written): {name} is made again"
         )
-        return None
-    return record
+    return publish_again(store, name, stored, made_from, partition)
 
 
 def _again(context: dg.AssetExecutionContext, name: str, record: StoredRecord) -> dg.MaterializeResult[Any]:
@@ -216,33 +231,39 @@ def reusing_check(made_of: Sequence[str], version: str) -> Callable[[Callable[..
         @functools.wraps(compute)
         def wrapped(*args: Any, **kwargs: Any) -> dg.AssetCheckResult:
             context = dg.AssetCheckExecutionContext.get()
-            with _alone(context, [(name, None) for name in made_of], [(_CHECKS, compute.__name__)]):
-                return verdict(context.resources.reuse, args, kwargs)
-
-        def verdict(reuse: Reuse, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dg.AssetCheckResult:
-            records = [read_record(record_path(Path(reuse.store), name)) for name in made_of]
-            versions = [record.data_version for record in records if record]
-            if len(versions) < len(made_of):
-                return compute(*args, **kwargs)
-            path = record_path(Path(reuse.store), _CHECKS, compute.__name__)
-            made_from = fingerprint_json([version, versions])
-            known = None if reuse.force else _passed(path)
-            if known is not None and known["made_from"] == made_from:
-                metadata = {name: _SHOWN[kind](value) for name, (kind, value) in known["metadata"].items()}
-                return dg.AssetCheckResult(
-                    passed=True, description=known["description"], metadata={**metadata, "reused": True}
-                )
-            result = compute(*args, **kwargs)
-            if result.passed:
-                kept = {name: _kept(value) for name, value in result.metadata.items()}
-                document = {"made_from": made_from, "description": result.description, "metadata": kept}
-                with replacing(path) as beside:
-                    beside.write_text(json.dumps({**document, _ITSELF: fingerprint_json(document)}))
-            return result
+            store, absent = Path(context.resources.reuse.store), list[Name]()
+            reads = sorted({*((name, None) for name in made_of), *_upstream(context.op_execution_context)}, key=str)
+            while True:
+                for asset in absent:
+                    fetch(store, *asset)
+                with _alone(context, reads, [(CHECKS, compute.__name__)]) as upstream:
+                    records = [upstream[name, None] for name in made_of]
+                    made_from = fingerprint_json([version, [one.data_version for one in records if one]])
+                    known = None if context.resources.reuse.force else known_check(store, compute.__name__)
+                    if all(records) and known is not None and known["made_from"] == made_from:
+                        return _passed_again(known)
+                    absent = not_here(store, upstream)
+                    if absent:
+                        continue
+                    result = compute(*args, **kwargs)
+                    if all(records) and result.passed:
+                        keep_check(store, compute.__name__, _passed(result, made_from))
+                    return result
 
         return wrapped
 
     return decorate
+
+
+def _passed(result: dg.AssetCheckResult, made_from: str) -> dict[str, Any]:
+    """Return what is kept of a check that has passed."""
+    kept = {name: _kept(value) for name, value in result.metadata.items()}
+    return {"made_from": made_from, "description": result.description, "metadata": kept}
+
+
+def _passed_again(known: Mapping[str, Any]) -> dg.AssetCheckResult:
+    metadata = {name: _SHOWN[kind](value) for name, (kind, value) in known["metadata"].items()}
+    return dg.AssetCheckResult(passed=True, description=known["description"], metadata={**metadata, "reused": True})
 
 
 # How a check's metadata are shown again, by how they were kept.
@@ -251,12 +272,3 @@ _SHOWN: dict[str, Callable[[Any], Any]] = {"markdown": dg.MetadataValue.md, "pla
 
 def _kept(value: Any) -> tuple[str, Any]:
     return ("markdown", value.md_str) if isinstance(value, dg.MarkdownMetadataValue) else ("plain", value.value)
-
-
-def _passed(path: Path) -> dict[str, Any] | None:
-    """Return what was kept of a check that has passed, or None where there is nothing, or nothing as it was written."""
-    try:
-        document = json.loads(path.read_text())
-        return document if document.pop(_ITSELF) == fingerprint_json(document) else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None

@@ -12,7 +12,8 @@ import pytest
 
 from derma_assets.storage import io_managers as io_managers_module
 from derma_assets.storage.io_managers import TableIOManager, io_managers
-from derma_assets.storage.records import read_record, record_path, what_was_stored
+from derma_assets.storage.published import what_was_stored
+from derma_assets.storage.records import read_record, record_path
 from derma_assets_tests.test_reuse import Graph
 
 

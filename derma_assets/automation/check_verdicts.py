@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from derma_assets.storage.records import read_record, record_path
+from derma_assets.storage.published import known_record
 
 _VERSION = "dagster/data_version"
 # Verdicts that are looked back at for the one on what is stored.
@@ -32,7 +32,7 @@ def speaking_against(instance: dg.DagsterInstance, store: Path, checks: Iterable
 
 
 def _said_of(instance: dg.DagsterInstance, store: Path, asset: str, check: str) -> str:
-    record = read_record(record_path(store, asset))
+    record = known_record(store, asset)
     if record is None:
         return f"nothing is known of the stored {asset}, which {check} has to pass: materialize it again"
     history = instance.event_log_storage.get_asset_check_execution_history(

@@ -8,7 +8,7 @@ from derma_assets.dataset.picture_artefacts import artefact_flags, artefacts_tab
 from derma_assets.settings import settings
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_table
-from derma_assets.storage.records import what_was_stored
+from derma_assets.storage.published import what_was_stored
 from derma_assets.ui_metadata import note, table_preview
 
 

@@ -21,7 +21,7 @@ from derma_assets.settings import settings
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_table
 from derma_assets.storage.paths import building_folder
-from derma_assets.storage.records import what_was_stored
+from derma_assets.storage.published import what_was_stored
 from derma_assets.ui_metadata import figure, note, table_preview
 
 # How many lesions the estimate is compared on with the data set's masks.

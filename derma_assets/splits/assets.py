@@ -12,7 +12,7 @@ from derma_assets.splits.training_set import ACCEPTED, new_lesions
 from derma_assets.splits.training_set import training_set as deal_training_set
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_table
-from derma_assets.storage.records import what_was_stored
+from derma_assets.storage.published import what_was_stored
 from derma_assets.ui_metadata import figure, note, table_preview
 
 # The tag of runs that the daemon launches for an asset's automation condition.

@@ -1,4 +1,4 @@
-"""IO managers: how each kind of asset value is kept below the store's root, written beside and renamed.
+"""IO managers: how each kind of asset value is kept below the store's root, written beside and renamed, then published.
 
 | key | value in Python | stored as |
 | --- | --- | --- |
@@ -22,14 +22,17 @@ from derma_assets.errors import StorageError
 from derma_assets.reuse import DATA_VERSION, MADE_FROM, Reuse
 from derma_assets.storage.atomic import copy_folder, replacing, restore_interrupted_swap
 from derma_assets.storage.paths import EXTENSIONS, how_to_store, is_built_beside, move_built
+from derma_assets.storage.published import fetch, known_record, publish
 from derma_assets.storage.records import (
     StoredRecord,
     damaged_files,
+    forget_loaded,
     loading,
     record_of,
     record_path,
     writing_record,
 )
+from derma_assets.storage.remote import remote_of
 from derma_assets.storage.stored_model import StoredModel
 
 if TYPE_CHECKING:
@@ -37,7 +40,14 @@ if TYPE_CHECKING:
 
 
 class StoreIOManager(dg.UPathIOManager):
-    """Base of the four: writes atomically and says plainly what is missing, damaged or cannot be written."""
+    """Base of the four: writes atomically and says plainly what is missing, damaged or cannot be written.
+
+    Attributes:
+        is_large: Whether a value is a place in the store that may hold gigabytes: `reuse` fetches it from object
+            storage once it is clear that it will be read.
+    """
+
+    is_large = False
 
     def __init__(self, base_path: UPath) -> None:
         super().__init__(base_path)
@@ -45,44 +55,58 @@ class StoreIOManager(dg.UPathIOManager):
         self._checked: dict[Path, StoredRecord] = {}
 
     def dump_to_path(self, context: dg.OutputContext, obj: Any, path: UPath) -> None:
-        """Write `obj` beside `path`, then rename; what `reuse` has stamped gets a record."""
+        """Write `obj` beside `path`, then rename, then publish it; what `reuse` has stamped gets a record."""
         stored = Path(path.path)
-        partition = context.partition_key if context.has_partition_key else None
-        record = record_path(self.store, context.asset_key.path[-1], partition)
-        said = context.output_metadata
+        name, partition = context.asset_key.path[-1], context.partition_key if context.has_partition_key else None
+        record, written = record_path(self.store, name, partition), None
+        said = {word: str(value.value) for word, value in context.output_metadata.items()}
         try:
             # The new record is on the disk before anything changes, so that a full disk changes nothing.
             with writing_record(record) as keep, replacing(stored) as beside:
                 self.write(obj, beside)
-                if MADE_FROM in said:
-                    keep(record_of(beside, str(said[MADE_FROM].value), str(said[DATA_VERSION].value)))
+                if MADE_FROM in said or remote_of(self.store):  # nothing is published without one
+                    written = record_of(beside, said.get(MADE_FROM, ""), said.get(DATA_VERSION))
+                    keep(written)
                 # Without it a process killed before the new record is there would leave that of the old content.
                 record.unlink(missing_ok=True)
+            if written is not None:
+                publish(self.store, name, stored, written, partition)
         except StorageError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
 
     def load_from_path(self, context: dg.InputContext, path: UPath) -> Any:
         """Read what an earlier run stored."""
-        local = Path(path.path)
-        restore_interrupted_swap(local)
-        if not local.exists():
+        local, name = Path(path.path), context.asset_key.path[-1]
+        partition = local.name.removesuffix(self.extension or "") if local.parent.name == name else None
+        record = record_path(self.store, name, partition)
+        try:
+            if remote_of(self.store) is None:
+                restore_interrupted_swap(local)
+                there = local.exists()
+            elif self.is_large and _is_fetched_later(context):
+                forget_loaded(record)
+                if known_record(self.store, name, partition) is not None:
+                    return self.read(local)
+                there = False
+            else:
+                there = fetch(self.store, name, partition) is not None
+        except StorageError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        if not there:
             if (context.definition_metadata or {}).get("allow_missing_partitions"):
                 raise FileNotFoundError(local)  # which Dagster takes for a partition to be left out
             raise dg.Failure(how_to_store(context.asset_key.to_user_string(), local), allow_retries=False)
-        self._check(context, local)
+        self._check(name, local, loading(record))
         return self.read(local)
 
-    def _check(self, context: dg.InputContext, stored: Path) -> None:
+    def _check(self, name: str, stored: Path, record: StoredRecord | None) -> None:
         """Stop at a file that is not as it was written; each is looked at once in a process.
 
         Raises:
             dagster.Failure: the message says which, and how to make it again.
         """
-        name = context.asset_key.path[-1]
-        partition = stored.name.removesuffix(self.extension or "") if stored.parent.name == name else None
-        record = loading(record_path(self.store, name, partition))
-        if record is None or self._checked.get(stored) == record:
-            return
+        if record is None or self._checked.get(stored) == record or remote_of(self.store):
+            return  # what was fetched has been looked at
         damaged = damaged_files(stored, record)
         if damaged:
             raise dg.Failure(
@@ -135,6 +159,7 @@ class DocumentIOManager(StoreIOManager):
 class KerasModelIOManager(StoreIOManager):
     """Keras models in Keras's own format."""
 
+    is_large = True
     extension = EXTENSIONS["keras_model"]
 
     def write(self, obj: "keras.Model", path: Path) -> None:
@@ -152,6 +177,7 @@ class FolderIOManager(StoreIOManager):
     One that was built in the store's own `building_folder` is moved, any other is copied.
     """
 
+    is_large = True
     extension = EXTENSIONS["folder"]
 
     def write(self, obj: Path, path: Path) -> None:
@@ -164,6 +190,15 @@ class FolderIOManager(StoreIOManager):
     def read(self, path: Path) -> Path:
         """Return the stored folder."""
         return path
+
+
+def _is_fetched_later(context: dg.InputContext) -> bool:
+    """Return whether the input is of a step that `reuse` wraps, which fetches what the step reads."""
+    try:
+        step = context.step_context
+    except dg.DagsterInvariantViolationError:  # no step, so it is read right away
+        return False
+    return "reuse" in step.op_def.required_resource_keys
 
 
 def io_managers(store: Path, force: bool = False) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import sqlite3
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,6 +29,15 @@ _LOCK = "lock"
 
 # An asset's name, and the partition, if it is of one.
 Name = tuple[str, str | None]
+Mode = Literal["read", "write"]
+
+# What this thread holds, by store and name.
+_here = threading.local()
+
+
+def held_here(store: Path, name: Name) -> Mode | None:
+    """Return how this thread holds the lock of a stored asset, None if it does not."""
+    return _here.__dict__.get("held", {}).get((store, name))
 
 
 @contextmanager
@@ -58,9 +68,7 @@ def holding(
 
 
 @contextmanager
-def _held(
-    store: Path, name: Name, mode: Literal["read", "write"], does: str, say: Callable[[str], None]
-) -> Iterator[None]:
+def _held(store: Path, name: Name, mode: Mode, does: str, say: Callable[[str], None]) -> Iterator[None]:
     folder = store.joinpath(LOCKS, *filter(None, name))
     note = folder / f"{uuid.uuid4().hex[:8]}.json"
     with explained(store), _lockable(store):
@@ -75,6 +83,7 @@ def _held(
             say(f"waiting for {'/'.join(filter(None, name))}, in use by {said}")
             acquire()
     try:
+        _here.__dict__.setdefault("held", {})[store, name] = mode
         with explained(store):
             if mode == "write":  # nobody else holds it: the other notes are of dead processes
                 for left in folder.glob("*.json"):
@@ -85,6 +94,7 @@ def _held(
             )
         yield
     finally:
+        _here.held.pop((store, name), None)
         note.unlink(missing_ok=True)
         lock.release()
         lock.close()

@@ -1,5 +1,6 @@
 """Where each asset is kept below the store's root, and where unfinished work lies meanwhile. Free of Dagster."""
 
+import urllib.parse
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,28 @@ from derma_assets.storage.claims import claim, remove, remove_left, unclaim
 EXTENSIONS = {"table": ".parquet", "document": ".json", "keras_model": ".keras", "folder": ""}
 
 _BUILDING = ".building"
+_COPIES = ".copies"
+
+
+def store_path(root: Path, storage: str, dataset: str) -> Path:
+    """Return the folder of the stored assets of a data set; of object storage, that of the working copy.
+
+    Args:
+        root: Folder that everything a run writes goes under.
+        storage: Empty, a local folder, or an address such as s3://bucket/prefix.
+        dataset: The data sets never overwrite each other.
+    """
+    if "://" in storage:
+        # The folder's name is the address, so a store says by itself what it is a copy of.
+        return root / "store" / _COPIES / urllib.parse.quote(storage.rstrip("/"), safe="") / dataset
+    return (Path(storage).expanduser().resolve() if storage else root / "store") / dataset
+
+
+def address_of_copy(store: Path) -> str | None:
+    """Return the address of the object storage that `store` is the working copy of, or None of a local store."""
+    if store.parent.parent.name != _COPIES:
+        return None
+    return f"{urllib.parse.unquote(store.parent.name)}/{store.name}"
 
 
 def stored_path(store: Path, asset: str, io_manager_key: str) -> Path:
@@ -50,6 +73,11 @@ def promoted_path(root: Path, dataset: str) -> Path:
 def scratch_path(store: Path, purpose: str) -> Path:
     """Return the folder below the store for unfinished work of one purpose, such as interrupted training."""
     return store / ".unfinished" / purpose
+
+
+def store_of_scratch(path: Path) -> Path:
+    """Return the store that a file in a `scratch_path` belongs to."""
+    return path.parent.parent.parent
 
 
 @contextmanager

@@ -5,20 +5,19 @@ new run would have need not be made again; one whose files no longer have their 
 """
 
 import json
-import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from derma_assets.storage.atomic import replacing
 from derma_assets.storage.fingerprint import fingerprint_json, sha256_of_file, sha256_of_files
-from derma_assets.storage.paths import stored_path
 
-_log = logging.getLogger(__name__)
-
-_FOLDER = ".records"
+RECORDS = ".records"
+# Where the records of checks lie among those of assets.
+CHECKS = "checks"
 
 # The field of a record's file that holds the fingerprint of all others.
 _ITSELF = "itself"
@@ -42,7 +41,7 @@ class StoredRecord:
 
 def record_path(store: Path, name: str, partition: str | None = None) -> Path:
     """Return where the record of an asset, or of one partition of it, is kept."""
-    folder = store / _FOLDER
+    folder = store / RECORDS
     return folder / f"{name}.json" if partition is None else folder / name / f"{partition}.json"
 
 
@@ -85,16 +84,42 @@ def loading(path: Path) -> StoredRecord | None:
     return record
 
 
-def replaced_since_loaded(paths: Iterable[Path]) -> list[Path]:
-    """Return which of these records are no longer as they were when their assets were loaded; then forget all."""
+def replaced_since_loaded(now: Mapping[Path, StoredRecord | None]) -> list[Path]:
+    """Return which of these records, by path, are no longer as they were when their assets were loaded."""
     loaded = _loaded()
-    found = [path for path in paths if path in loaded and loaded[path] != read_record(path)]
-    loaded.clear()
-    return found
+    return [path for path, record in now.items() if path in loaded and loaded[path] != record]
+
+
+def forget_loaded(path: Path | None = None) -> None:
+    """Forget that this thread has loaded what the record at `path` is of, or all that it has loaded."""
+    if path is None:
+        _loaded().clear()
+    else:
+        _loaded().pop(path, None)
 
 
 def _loaded() -> dict[Path, StoredRecord | None]:
     return _here.__dict__.setdefault("loaded", {})
+
+
+def check_path(store: Path, check: str) -> Path:
+    """Return where it is kept what a check said the last time that it passed."""
+    return record_path(store, CHECKS, check)
+
+
+def read_check(path: Path) -> dict[str, Any] | None:
+    """Return what was kept of a check that has passed, or None where there is nothing, or nothing as it was written."""
+    try:
+        document = json.loads(path.read_text())
+        return document if document.pop(_ITSELF) == fingerprint_json(document) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def write_check(path: Path, document: dict[str, Any]) -> None:
+    """Keep what a check said, atomically."""
+    with replacing(path) as beside:
+        beside.write_text(json.dumps({**document, _ITSELF: fingerprint_json(document)}))
 
 
 def record_of(stored: Path, made_from: str, data_version: str | None) -> StoredRecord:
@@ -114,21 +139,3 @@ def damaged_files(stored: Path, record: StoredRecord) -> list[str]:
     """Return the files of a stored asset that are not as they were written: changed, missing or added."""
     found = hashes_of(stored)
     return sorted(name for name in found.keys() | record.sha256.keys() if found.get(name) != record.sha256.get(name))
-
-
-def what_was_stored(store: Path, asset: str, io_manager_key: str) -> Path | None:
-    """Return where an earlier version of an asset is that the next one may take something from, or None.
-
-    None too, with a warning, where it is not as its record says: what is damaged would be copied, under a new hash.
-    """
-    stored = stored_path(store, asset, io_manager_key)
-    if not stored.exists():
-        return None
-    record = read_record(record_path(store, asset))
-    damaged = damaged_files(stored, record) if record else []
-    if damaged:
-        _log.warning(
-            "%s is damaged (%s: not the bytes that were written): nothing is taken from it", stored, damaged[0]
-        )
-        return None
-    return stored

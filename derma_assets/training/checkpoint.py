@@ -13,6 +13,7 @@ from typing import IO
 import numpy as np
 
 from derma_assets.storage.atomic import replacing
+from derma_assets.storage.published import find_unfinished, share_unfinished
 
 _log = logging.getLogger(__name__)
 
@@ -36,13 +37,15 @@ class TrainingState:
     finished: bool = False
 
     def save(self, path: Path) -> None:
-        """Write the state to one file, atomically."""
+        """Write the state to one file, atomically; with object storage, for other machines too."""
         with replacing(path) as beside, beside.open("wb") as handle:
             self._write(handle)
+        share_unfinished(path)
 
     @classmethod
     def load(cls, path: Path) -> "TrainingState":
         """Read the state, or return an empty one when nothing is kept at `path`; with a warning when it is damaged."""
+        find_unfinished(path)
         if not path.is_file():
             return cls()
         try:
