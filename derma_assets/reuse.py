@@ -13,6 +13,7 @@ import inspect
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
@@ -41,6 +42,7 @@ def reusing(
     look: bool = True,
     unversioned: Collection[str] = (),
     files: Callable[[], Iterable[Path]] = tuple,
+    decided_by: Mapping[str, Callable[[Any], Any]] = MappingProxyType({}),
 ) -> Callable[..., Any]:
     """Wrap an asset's function: it is not called where all that was asked for is stored and would come out the same.
 
@@ -50,12 +52,17 @@ def reusing(
         look: Whether to look for what is stored; what is computed gets a record in any case.
         unversioned: Assets upstream that decide nothing, because another one names what is taken from them.
         files: Returns the files beside the graph whose content decides, too; they are read, so they should be small.
+        decided_by: For an input of which only a part decides: gives that part of the loaded value, as JSON can hold it.
+            Of every other input the data version decides.
     """
+    signature = inspect.signature(compute)
 
     def run(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[dg.MaterializeResult[Any]]:
         context = dg.AssetExecutionContext.get()
         names = [key.path[-1] for key in context.selected_asset_keys]
-        origins = _origins(context, unversioned, files())
+        given = signature.bind(*args, **kwargs).arguments if decided_by else {}
+        parts = {name: part(given[name]) for name, part in decided_by.items()}
+        origins = _origins(context, unversioned, files(), parts)
         reused = {name: _reusable(context, name, io_manager_keys[name], origins[name]) for name in names}
         if look and all(reused.values()):
             for name, record in reused.items():
@@ -85,12 +92,17 @@ def _stamped(result: Any, made_from: str) -> dg.MaterializeResult[Any]:
     return result._replace(metadata={**(result.metadata or {}), **stamp})
 
 
-def _origins(context: dg.AssetExecutionContext, unversioned: Collection[str], files: Iterable[Path]) -> dict[str, str]:
+def _origins(
+    context: dg.AssetExecutionContext, unversioned: Collection[str], files: Iterable[Path], parts: Mapping[str, Any]
+) -> dict[str, str]:
     """Return, for each asset of a step, the fingerprint of all that decides it; empty if one upstream has no record."""
     store = Path(context.resources.reuse.store)
-    upstream = {}
+    upstream: dict[str, Any] = {}
     for name, key in context.assets_def.keys_by_input_name.items():
         if key.path[-1] in unversioned:
+            continue
+        if name in parts:
+            upstream[key.path[-1]] = parts[name]
             continue
         records = [read_record(record_path(store, key.path[-1], part)) for part in _partitions(context, name)]
         if not all(records):

@@ -20,7 +20,8 @@ from derma_assets.dataset.source import locate_dataset
 from derma_assets.settings import settings
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_table
-from derma_assets.storage.paths import building_folder, stored_path
+from derma_assets.storage.paths import building_folder
+from derma_assets.storage.records import intact_path
 from derma_assets.ui_metadata import figure, note, table_preview
 
 # How many lesions the estimate is compared on with the data set's masks.
@@ -45,9 +46,10 @@ def lesion_masks(image_arrays: Path, raw_metadata: pd.DataFrame) -> dg.Materiali
     store, arrays = settings().store, ImageArrays.open(image_arrays)
     with building_folder(store, "lesion_masks") as folder:
         counts = build_lesion_masks(
-            arrays, locate_dataset(settings()).masks, folder, previous=stored_path(store, "lesion_masks", "folder")
+            arrays, locate_dataset(settings()).masks, folder, previous=intact_path(store, "lesion_masks", "folder")
         )
         masks = LesionMasks.open(folder)
+    shares = masks.shares()
     agreement = estimate_agreement(arrays, masks, raw_metadata.set_index("image_id")["lesion_id"], _COMPARED)
     return dg.MaterializeResult(
         value=folder,
@@ -56,8 +58,8 @@ def lesion_masks(image_arrays: Path, raw_metadata: pd.DataFrame) -> dg.Materiali
             "estimated": int((masks.index["source"] == ESTIMATED).sum()),
             "made": counts.made,
             "copied": counts.reused,
-            "empty": int((~masks.masks.any(axis=(1, 2))).sum()),
-            "mean_share_of_picture": float(masks.masks.mean()),
+            "empty": int((shares == 0).sum()),
+            "mean_share_of_picture": float(shares.mean()),
             "outlines": figure(masks_figure(arrays.pixels, masks.masks), photographs=True),
             **agreement_summary(agreement),
             "agreement": figure(agreement_figure(agreement)) if len(agreement) else "the data set has no masks",

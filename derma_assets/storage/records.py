@@ -10,6 +10,7 @@ from pathlib import Path
 
 from derma_assets.storage.atomic import replacing
 from derma_assets.storage.fingerprint import fingerprint_json, sha256_of_file, sha256_of_files
+from derma_assets.storage.paths import stored_path
 
 _FOLDER = ".records"
 
@@ -67,3 +68,9 @@ def damaged_files(stored: Path, record: StoredRecord) -> list[str]:
     """Return the files of a stored asset that are not as they were written: changed, missing or added."""
     found = hashes_of(stored)
     return sorted(name for name in found.keys() | record.sha256.keys() if found.get(name) != record.sha256.get(name))
+
+
+def intact_path(store: Path, asset: str, io_manager_key: str) -> Path | None:
+    """Return where `asset` is stored, to copy parts of it that are still right; None if it is not as it was written."""
+    stored, record = stored_path(store, asset, io_manager_key), read_record(record_path(store, asset))
+    return None if record is None or damaged_files(stored, record) else stored
