@@ -16,7 +16,7 @@ export NODE_USE_SYSTEM_CA ?= 1
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo materialize card external folds study app release readme rollback ui metrics test test-browser test-real browser screenshots bench bench-browser bench-reuse lint format lock clean
+.PHONY: help setup home demo materialize card external folds study app release readme rollback ui metrics test test-browser test-real browser screenshots bench bench-browser bench-reuse bench-scale lint format lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -120,6 +120,9 @@ bench: setup ## time training beside the paper's way, and its memory (half an ho
 
 bench-reuse: setup browser ## what a run computes after one thing has changed: make bench-reuse DERMA_DATASET=ham10000
 	@$(BIN)/python -m derma_assets.automation.reuse_benchmark_report $(OPTIONS)
+
+bench-scale: setup ## how time and memory grow with the data, up to a million rows (an hour): writes docs/scaling.md
+	@$(BIN)/python -m derma_assets.automation.scale_benchmark_report $(OPTIONS)
 
 bench-browser: setup browser ## time the last bundle beside other runtimes (half an hour): make bench-browser DERMA_DATASET=ham10000
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-bench.lock

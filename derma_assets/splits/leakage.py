@@ -9,6 +9,7 @@ mirrored copy has another hash and is not found.
 import numpy as np
 import pandas as pd
 
+from derma_assets.browser.spread import spread_rows
 from derma_assets.errors import InputError
 from derma_assets.splits.close_hashes import HASH_BITS, close_pairs, too_many
 from derma_assets.splits.grouped_splits import SIDES
@@ -17,6 +18,7 @@ NEAR_DUPLICATE_BITS = 4
 # More than any real data set has; it would take gigabytes to list the pairs of thousands of blank pictures.
 MOST_PAIRS = 500_000
 MOST_PAIRS_A_PICTURE = 10
+_SAMPLED = 1000
 
 _OF_A_PICTURE = ["image_id", "split", "lesion_id", "dx"]
 
@@ -58,7 +60,7 @@ def look_alikes(pictures: pd.DataFrame, threshold: int) -> pd.DataFrame:
     Raises:
         InputError: a hash is not 16 hexadecimal digits, or so many pictures look alike that they cannot be real.
     """
-    most = max(MOST_PAIRS, MOST_PAIRS_A_PICTURE * len(pictures))
+    most = _most_pairs(len(pictures))
     # Equal hashes are joined first, so that a picture repeated many times costs nothing in the search.
     hashes, group, members = np.unique(_as_integers(pictures), return_inverse=True, return_counts=True)
     first, second, distance = close_pairs(hashes, threshold, most)
@@ -72,6 +74,33 @@ def look_alikes(pictures: pd.DataFrame, threshold: int) -> pd.DataFrame:
         np.concatenate([second, repeated]),
         np.concatenate([distance, np.zeros(len(repeated), np.int64)]),
     )
+
+
+def affordable_bits(pictures: pd.DataFrame, bits: int, least: int) -> int:
+    """Return in how many bits hashes may differ, at most `bits`, for `look_alikes` not to find too many pairs.
+
+    Alike pictures grow with the square of all. How many there are is estimated from some of the pictures.
+
+    Args:
+        pictures: `image_id` and `phash`.
+        bits: As many as are wished for.
+        least: Fewer are not returned, whatever they find.
+
+    Raises:
+        InputError: a hash is not 16 hexadecimal digits.
+    """
+    hashes = _as_integers(pictures)
+    some = hashes[spread_rows(np.arange(len(hashes)), _SAMPLED)]
+    at_distance = np.zeros(HASH_BITS + 1, np.int64)
+    for one in some:
+        at_distance += np.bincount(np.bitwise_count(hashes ^ one), minlength=HASH_BITS + 1)
+    at_distance[0] -= len(some)  # each is its own likeness
+    pairs = np.cumsum(at_distance) * len(hashes) / max(len(some), 1) / 2
+    return next((fewer for fewer in range(bits, least, -1) if pairs[fewer] <= _most_pairs(len(hashes)) / 2), least)
+
+
+def _most_pairs(pictures: int) -> int:
+    return max(MOST_PAIRS, MOST_PAIRS_A_PICTURE * pictures)
 
 
 def _rows_of_hashes(group: np.ndarray, first: np.ndarray, second: np.ndarray, distance: np.ndarray) -> pd.DataFrame:

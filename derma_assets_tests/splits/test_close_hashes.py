@@ -6,7 +6,7 @@ import pytest
 
 from derma_assets.errors import InputError
 from derma_assets.splits.close_hashes import close_pairs
-from derma_assets.splits.leakage import look_alikes
+from derma_assets.splits.leakage import affordable_bits, look_alikes
 from derma_assets.tensorflow_runtime import import_tensorflow
 
 
@@ -77,3 +77,16 @@ def test_the_search_works_beside_tensorflow() -> None:
     found = close_pairs(hashes, 4, most=10**6)
     assert len(found[0]) == len(by_comparing_all(hashes, 4))
     assert float(tf.reduce_sum(tf.matmul(tf.ones((256, 256)), tf.ones((256, 256))))) == before
+
+
+def test_many_alike_pictures_are_looked_for_with_fewer_bits() -> None:
+    def pictures(hashes: np.ndarray) -> pd.DataFrame:
+        return pd.DataFrame({"image_id": "x", "phash": [f"{value:016x}" for value in hashes]})
+
+    assert affordable_bits(pictures(drawn("even", 2000)), 10, 4) == 10
+    # All within six bits of each other: two million pairs.
+    alike = pictures(drawn("black", 2000))
+    bits = affordable_bits(alike, 10, 4)
+    assert bits == 4
+    assert len(look_alikes(alike, bits)) > 1000
+    assert affordable_bits(pictures(np.empty(0, np.uint64)), 10, 4) == 10
