@@ -25,6 +25,7 @@ DATASET_DEFAULTS: dict[str, dict[str, Any]] = {
         "validation_fraction": 0.2,
         "test_fraction": 0.2,
         "latency_runs": 5,
+        "shards": 4,
     },
     "ham10000": {
         "image_size": 160,
@@ -73,6 +74,13 @@ class Settings(BaseSettings):
         "Empty: `incoming/<data set>` below the data folder.",
     )
     image_size: int = Field(160, ge=32, le=512, description="Side, in pixels, of the square picture the model sees.")
+    shards: int = Field(
+        8,
+        ge=1,
+        le=100,
+        description="Into how many parts the decoded pictures are dealt: so many steps decode side by side, and new "
+        "pictures touch only the parts they fall into. No result depends on it.",
+    )
     release_dir: Path | None = Field(
         None, description="Folder of the release, a trained model that ships. Empty: `release` below the data folder."
     )

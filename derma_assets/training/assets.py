@@ -190,7 +190,7 @@ def view_predictions(trained_model: StoredModel, image_arrays: Path, predictions
     changes is what there is to gain or to lose; `view_metrics` says which.
     """
     arrays = ImageArrays.open(image_arrays)
-    pictures = arrays.pixels[arrays.rows(predictions["image_id"].tolist())]
+    pictures = arrays.pixels.at(arrays.rows(predictions["image_id"].tolist()))
     table = view_predictions_table(trained_model.load(), pictures, predictions)
     return dg.MaterializeResult(
         value=table,

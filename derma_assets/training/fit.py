@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from derma_assets.dataset.stored_rows import Rows
 from derma_assets.diagnoses import CODES
 from derma_assets.errors import UserError
 from derma_assets.progress import bar
@@ -31,7 +32,7 @@ VALIDATION_BATCH = 64
 
 def fit(
     model: Any,
-    pixels: np.ndarray,
+    pixels: Rows,
     train: tuple[np.ndarray, np.ndarray],
     validation: tuple[np.ndarray, np.ndarray],
     recipe: Recipe,
@@ -46,7 +47,7 @@ def fit(
 
     Args:
         model: The classifier, see `mobilenet.build_classifier`.
-        pixels: (m, s, s, 3) uint8, memory-mapped.
+        pixels: (m, s, s, 3) uint8.
         train: (n,) rows of `pixels` and (n,) int class indices to learn from.
         validation: The same, to choose the best epoch by.
         recipe: How to train.
@@ -83,7 +84,7 @@ def fit(
 
 def learn(
     model: Any,
-    pixels: np.ndarray,
+    pixels: Rows,
     train: tuple[np.ndarray, np.ndarray],
     validation: tuple[np.ndarray, np.ndarray],
     recipe: Recipe,
@@ -150,7 +151,7 @@ def kept_epoch_marked(history: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
     return history.assign(kept=[position == kept for position in range(len(history))])
 
 
-def _validation_batches(pixels: np.ndarray, rows: np.ndarray, labels: np.ndarray) -> Any:
+def _validation_batches(pixels: Rows, rows: np.ndarray, labels: np.ndarray) -> Any:
     tf = import_tensorflow()
     targets = tf.data.Dataset.from_tensor_slices(tf.one_hot(labels, len(CODES))).batch(VALIDATION_BATCH)
     return tf.data.Dataset.zip(prediction_batches(pixels, rows, batch_size=VALIDATION_BATCH), targets)
@@ -242,7 +243,7 @@ def _restore(learner: Any, state: TrainingState) -> None:
 
 
 def _estimate_batch_norms(
-    learner: Any, pixels: np.ndarray, rows: np.ndarray, labels: np.ndarray, recipe: Recipe, seed: int
+    learner: Any, pixels: Rows, rows: np.ndarray, labels: np.ndarray, recipe: Recipe, seed: int
 ) -> None:
     """Let the batch normalizations forget the statistics of other weights: one epoch of pictures, nothing learned."""
     once = recipe.model_copy(update={"epochs": recipe.epochs + 1})

@@ -1,4 +1,4 @@
-"""Batches for training and prediction, read from the memory-mapped pictures as they are needed."""
+"""Batches for training and prediction, read from the stored pictures as they are needed."""
 
 import os
 from collections.abc import Callable
@@ -6,29 +6,37 @@ from typing import Any
 
 import numpy as np
 
+from derma_assets.dataset.stored_rows import Rows
 from derma_assets.diagnoses import CODES
 from derma_assets.tensorflow_runtime import import_tensorflow
 from derma_assets.training.augmentation import augment, mixed
 from derma_assets.training.parts import Part, Share, part_of_batch
 from derma_assets.training.recipe import Recipe
 
+# From (b, s, s, 3) pictures to the same flipped or turned.
+Turn = Callable[[np.ndarray], np.ndarray]
+
 # Batches that are made at once: more than cores would only wait, more than eight only fill the memory.
 _SIDE_BY_SIDE = max(2, min(os.cpu_count() or 1, 8))
 
 
-def _reader(pixels: np.ndarray) -> Callable[[Any], Any]:
+def _reader(pixels: Rows, turned: Turn | None = None) -> Callable[[Any], Any]:
     """Return a TensorFlow function from (b,) int64 rows to (b, s, s, 3) uint8 pictures."""
     tf = import_tensorflow()
 
+    def chosen_pixels(chosen: np.ndarray) -> np.ndarray:
+        pictures = np.asarray(pixels[chosen])
+        return pictures if turned is None else np.ascontiguousarray(turned(pictures))
+
     def read(rows: Any) -> Any:
-        batch = tf.numpy_function(lambda chosen: np.asarray(pixels[chosen]), [rows], tf.uint8, stateful=False)
+        batch = tf.numpy_function(chosen_pixels, [rows], tf.uint8, stateful=False)
         return tf.ensure_shape(batch, [None, *pixels.shape[1:]])
 
     return read
 
 
 def training_batches(
-    pixels: np.ndarray,
+    pixels: Rows,
     rows: np.ndarray,
     labels: np.ndarray,
     weights: np.ndarray,
@@ -43,7 +51,7 @@ def training_batches(
     not the run was interrupted before it. The last, smaller batch of an epoch is kept.
 
     Args:
-        pixels: (m, s, s, 3) uint8, memory-mapped.
+        pixels: (m, s, s, 3) uint8.
         rows: (n,) int rows of `pixels` to train on.
         labels: (n,) int class indices.
         weights: (n,) float32 loss weights.
@@ -65,7 +73,7 @@ def training_batches(
 
 
 def training_parts(
-    pixels: np.ndarray,
+    pixels: Rows,
     rows: np.ndarray,
     labels: np.ndarray,
     weights: np.ndarray,
@@ -120,7 +128,7 @@ def _steps(labels: np.ndarray, recipe: Recipe, first_epoch: int, seed: int) -> A
 
 
 def _loader(
-    pixels: np.ndarray, rows: np.ndarray, labels: np.ndarray, weights: np.ndarray, recipe: Recipe, seed: int
+    pixels: Rows, rows: np.ndarray, labels: np.ndarray, weights: np.ndarray, recipe: Recipe, seed: int
 ) -> Callable[[Any, Any, Any, Part | None], tuple[Any, Any, Any]]:
     """Return a function from epoch, step, positions and part to the pictures of the part, all targets and weights."""
     tf = import_tensorflow()
@@ -148,10 +156,10 @@ def _order(labels: np.ndarray, sampling_power: float, seed: int) -> Callable[[An
     return lambda epoch: tf.random.stateless_categorical(log_chances, len(labels), [seed, epoch], tf.int64)[0]
 
 
-def prediction_batches(pixels: np.ndarray, rows: np.ndarray, batch_size: int = 64) -> Any:
-    """Return a dataset of (b, s, s, 3) float32 pictures, RGB 0..255, in the order of `rows`."""
+def prediction_batches(pixels: Rows, rows: np.ndarray, batch_size: int = 64, turned: Turn | None = None) -> Any:
+    """Return a dataset of (b, s, s, 3) float32 pictures, RGB 0..255, in the order of `rows`, each `turned` if told."""
     tf = import_tensorflow()
-    read = _reader(pixels)
+    read = _reader(pixels, turned)
     batches = tf.data.Dataset.from_tensor_slices(np.asarray(rows, np.int64)).batch(batch_size)
     return batches.map(lambda chosen: tf.cast(read(chosen), tf.float32)).prefetch(4)
 
