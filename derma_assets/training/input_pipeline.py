@@ -164,7 +164,7 @@ def prediction_batches(pixels: Rows, rows: np.ndarray, batch_size: int = 64, tur
     return batches.map(lambda chosen: tf.cast(read(chosen), tf.float32)).prefetch(4)
 
 
-def prediction_parts(pixels: np.ndarray, rows: np.ndarray, labels: np.ndarray, *, share: Share, batch_size: int) -> Any:
+def prediction_parts(pixels: Rows, rows: np.ndarray, labels: np.ndarray, *, share: Share, batch_size: int) -> Any:
     """Return a dataset of parts of batches to judge a model by, in the order of `rows`; see `training_parts`.
 
     Returns:
