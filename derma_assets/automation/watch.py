@@ -34,10 +34,12 @@ def look(folder: Path, cursor: str | None) -> Look:
         cursor: Of the look before; None at the first.
     """
     before = json.loads(cursor) if cursor else {"signature": None, "asked": None}
-    now = fingerprint_json(signature(folder)) if folder.is_dir() else ""
+    now = _state(folder)
     if now != before["signature"]:
         return Look(json.dumps({**before, "signature": now}), None, f"{folder} has changed since the last look")
     batches = read_batches(folder)
+    if _state(folder) != now:  # reading takes a while
+        return Look(json.dumps({**before, "signature": None}), None, f"{folder} has changed during this look")
     whole = [batch.folder for batch in batches if batch.is_whole]
     waiting = [f"{batch.folder.name} waits for {batch.waiting_for[0]}" for batch in batches if not batch.is_whole]
     request = fingerprint_json({path.name: signature(path) for path in whole})
@@ -46,3 +48,7 @@ def look(folder: Path, cursor: str | None) -> Look:
         return Look(json.dumps(before), None, "; ".join(waiting) or "nothing new")
     said = "; ".join([f"whole: {', '.join(path.name for path in whole) or 'none any more'}", *waiting])
     return Look(json.dumps({**before, "asked": request}), request, said)
+
+
+def _state(folder: Path) -> str:
+    return fingerprint_json(signature(folder)) if folder.is_dir() else ""

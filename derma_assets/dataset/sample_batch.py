@@ -8,12 +8,12 @@ import re
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from derma_assets.dataset.incoming import METADATA
 from derma_assets.dataset.sample import sample_metadata
 from derma_assets.dataset.synthetic_skin import draw_picture
+from derma_assets.diagnoses import CODES
 from derma_assets.errors import InputError, UserError
 from derma_assets.progress import progress
 from derma_assets.settings import settings
@@ -47,10 +47,9 @@ def batch_metadata(seed: int, number: int, lesions: int) -> pd.DataFrame:
 
 
 def mislabelled(metadata: pd.DataFrame) -> pd.DataFrame:
-    """Return the metadata as if the column `dx` had slipped by one lesion: each has the one before it in the table."""
-    true = metadata.drop_duplicates("lesion_id").set_index("lesion_id")["dx"]
-    slipped = pd.Series(np.roll(true.to_numpy(), 1), index=true.index)
-    return metadata.assign(dx=metadata["lesion_id"].map(slipped))
+    """Return the metadata as if the diagnoses had been kept as numbers and read back counting from 1 instead of 0."""
+    off_by_one = dict(zip(CODES, [CODES[-1], *CODES[:-1]], strict=True))
+    return metadata.assign(dx=metadata["dx"].map(off_by_one))
 
 
 def write_batch(incoming: Path, seed: int, lesions: int, wrong_labels: bool = False) -> Path:
@@ -88,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m derma_assets.dataset.sample_batch", description=__doc__)
     parser.add_argument("--lesions", type=int, default=60, help="how many lesions, default 60")
-    parser.add_argument("--mislabelled", action="store_true", help="as if the column dx had slipped by one lesion")
+    parser.add_argument("--mislabelled", action="store_true", help="each diagnosis off by one in the list of codes")
     chosen = parser.parse_args(arguments)
     try:
         of = settings()
@@ -100,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    wrong = ", each with the diagnosis of the lesion before it" if chosen.mislabelled else ""
+    wrong = ", each diagnosis off by one in the list of codes" if chosen.mislabelled else ""
     print(f"{folder}: {chosen.lesions} new lesions{wrong}.")
     return 0
 

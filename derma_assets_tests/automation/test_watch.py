@@ -6,8 +6,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from derma_assets.automation import sensors
+from derma_assets.automation import sensors, watch
 from derma_assets.automation.watch import look
+from derma_assets.dataset.incoming import Batch, read_batches
 from derma_assets.settings import Settings
 from derma_assets_tests.dataset.test_incoming import ALL, METADATA, NEW, drop
 
@@ -32,6 +33,26 @@ def test_a_batch_is_asked_for_once_when_it_is_whole_and_settled(tmp_path: Path) 
     assert "whole: clinic-1" in whole.said
     again = look(incoming, whole.cursor)
     assert (again.request, again.said) == (None, "nothing new")
+
+
+def test_what_changes_while_it_is_looked_at_is_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    incoming = tmp_path / "incoming"
+    folder = drop(incoming)
+    first = look(incoming, None)
+
+    def slowly(path: Path) -> list[Batch]:
+        found = read_batches(path)
+        (folder / "more.jpg").write_bytes(b"half")
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(watch, "read_batches", slowly)
+        moving = look(incoming, first.cursor)
+    assert (moving.request, "during this look" in moving.said) == (None, True)
+    (folder / "more.jpg").unlink()
+    settling = look(incoming, moving.cursor)
+    assert settling.request is None
+    assert look(incoming, settling.cursor).request is not None
 
 
 def test_a_batch_that_is_taken_away_again_is_noticed(tmp_path: Path) -> None:

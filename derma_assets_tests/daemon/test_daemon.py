@@ -25,7 +25,7 @@ from derma_assets_tests.running import environment, materialize, said
 
 pytestmark = pytest.mark.daemon
 
-FEW, ENOUGH, MANY, WRONG = 8, 40, 60, 180
+FEW, ENOUGH, MANY, WRONG = 8, 40, 60, 200
 # Small pictures, and a first model that has hardly begun to learn: what the daemon trains longer is surely better.
 TINY = {"IMAGE_SIZE": "48", "EPOCHS": "6", "BOOTSTRAP_RESAMPLES": "100", "RETRAIN_LESIONS": str(ENOUGH)}
 LONGER = "14"
@@ -60,7 +60,7 @@ def watching(study: Study, hook: tuple[str, list[Any]]) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def batches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Batches that wait to be copied: of many lesions, of few, and one whose diagnoses have slipped."""
+    """Batches that wait to be copied: of many lesions, of few, and one of wrong diagnoses."""
     folder, seed = tmp_path_factory.mktemp("camera"), Settings(dataset="sample").seed
     wanted = (("many", MANY, False), ("few", FEW, False), ("mislabelled", WRONG, True))
     return {name: write_batch(folder, seed, lesions, wrong) for name, lesions, wrong in wanted}
