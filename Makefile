@@ -18,7 +18,7 @@ export DERMA_STORAGE
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo materialize card external folds study app release readme new-pictures rollback clean-storage ui metrics test test-browser test-daemon test-real browser screenshots bench bench-browser bench-reuse lint format lock clean
+.PHONY: help setup home demo materialize card external folds study app release readme new-pictures rollback ui metrics test test-browser test-daemon test-real browser screenshots bench bench-browser bench-reuse lint format lock clean test-recovery test-distributed clean-storage bench-scale
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -111,13 +111,19 @@ browser: setup
 	@$(BIN)/python -m derma_assets.browser.install
 
 test: setup browser ## pass the tests (finds or installs a browser)
-	@$(BIN)/python -m pytest -q -m 'not browser and not daemon and not cluster' --ignore=derma_assets_tests/real_data
+	@$(BIN)/python -m pytest -q -m 'not browser and not daemon and not recovery and not cluster' --ignore=derma_assets_tests/real_data
 
 test-browser: setup browser ## use the app in a real browser: every screen, offline, updates, picture formats
 	@$(BIN)/python -m pytest -q -m browser --ignore=derma_assets_tests/real_data
 
 test-daemon: setup browser ## drop pictures into the folder that a real `dagster dev` watches, and wait for the release
 	@$(BIN)/python -m pytest -q -m daemon --ignore=derma_assets_tests/real_data
+
+test-recovery: setup browser ## kill runs at random moments, let them go on, and compare with an undisturbed one
+	@$(BIN)/python -m pytest -q -m recovery --ignore=derma_assets_tests/real_data
+
+test-distributed: setup ## two processes train one model, one of them is killed, and both go on
+	@$(BIN)/python -m pytest -q -m cluster derma_assets_tests/training
 
 test-real: setup browser ## run the graph on a few hundred real lesions: make test-real DERMA_HAM10000_DIR=<folder>
 	@test -n "$(DERMA_HAM10000_DIR)" || { echo "say where HAM10000 is: make test-real DERMA_HAM10000_DIR=<folder>"; exit 1; }
@@ -131,6 +137,9 @@ bench: setup ## time training beside the paper's way, and its memory (half an ho
 
 bench-reuse: setup browser ## what a run computes after one thing has changed: make bench-reuse DERMA_DATASET=ham10000
 	@$(BIN)/python -m derma_assets.automation.reuse_benchmark_report $(OPTIONS)
+
+bench-scale: setup ## how time and memory grow with the data, up to a million rows (an hour): writes docs/scaling.md
+	@$(BIN)/python -m derma_assets.automation.scale_benchmark_report $(OPTIONS)
 
 bench-browser: setup browser ## time the last bundle beside other runtimes (half an hour): make bench-browser DERMA_DATASET=ham10000
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-bench.lock

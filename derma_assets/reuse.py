@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
@@ -56,6 +57,7 @@ def reusing(
     look: bool = True,
     unversioned: Collection[str] = (),
     files: Callable[[], Iterable[Path]] = tuple,
+    decided_by: Mapping[str, Callable[[Any], Any]] = MappingProxyType({}),
 ) -> Callable[..., Any]:
     """Wrap an asset's function: it is not called where all that was asked for is stored and would come out the same.
 
@@ -65,7 +67,10 @@ def reusing(
         look: Whether to look for what is stored; what is computed gets a record in any case.
         unversioned: Assets upstream that decide nothing, because another one names what is taken from them.
         files: Returns the files beside the graph whose content decides, too; they are read, so they should be small.
+        decided_by: For an input of which only a part decides: gives that part of the loaded value, as JSON can hold it.
+            Of every other input the data version decides.
     """
+    signature = inspect.signature(compute)
 
     def run(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[dg.MaterializeResult[Any]]:
         context = dg.AssetExecutionContext.get()
@@ -73,12 +78,14 @@ def reusing(
         partition = context.partition_key if context.has_partition_key else None
         # Dagster stores a result before it asks for the next: the locks are held until the last one is stored.
         ours = sorted((key.path[-1], partition) for key in context.assets_def.keys)
+        given = signature.bind(*args, **kwargs).arguments if decided_by else {}
+        parts = {name: part(given[name]) for name, part in decided_by.items()}
         absent: list[Name] = []
         while True:
             for asset in absent:  # while nothing is held: whoever reads an older version is waited for
                 fetch(Path(context.resources.reuse.store), *asset)
             with _alone(context, _upstream(context), ours) as upstream:
-                origins = _origins(context, upstream, unversioned, files())
+                origins = _origins(context, upstream, unversioned, files(), parts)
                 if look:
                     reused = {name: _reusable(context, name, io_manager_keys[name], origins[name]) for name in names}
                     if all(reused.values()):
@@ -154,11 +161,15 @@ def _origins(
     read: Mapping[Name, StoredRecord | None],
     unversioned: Collection[str],
     files: Iterable[Path],
+    parts: Mapping[str, Any],
 ) -> dict[str, str]:
     """Return, for each asset of a step, the fingerprint of all that decides it; empty if one upstream has no record."""
-    upstream = {}
+    upstream: dict[str, Any] = {}
     for name, key in context.assets_def.keys_by_input_name.items():
         if key.path[-1] in unversioned:
+            continue
+        if name in parts:
+            upstream[key.path[-1]] = parts[name]
             continue
         records = [read[key.path[-1], part] for part in _partitions(context, name)]
         if not all(records):

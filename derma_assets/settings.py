@@ -25,6 +25,7 @@ DATASET_DEFAULTS: dict[str, dict[str, Any]] = {
         "validation_fraction": 0.2,
         "test_fraction": 0.2,
         "latency_runs": 5,
+        "shards": 4,
     },
     "ham10000": {
         "image_size": 160,
@@ -73,6 +74,13 @@ class Settings(BaseSettings):
         "Empty: `incoming/<data set>` below the data folder.",
     )
     image_size: int = Field(160, ge=32, le=512, description="Side, in pixels, of the square picture the model sees.")
+    shards: int = Field(
+        8,
+        ge=1,
+        le=100,
+        description="Into how many parts the decoded pictures are dealt: so many steps decode side by side, and new "
+        "pictures touch only the parts they fall into. No result depends on it.",
+    )
     release_dir: Path | None = Field(
         None, description="Folder of the release, a trained model that ships. Empty: `release` below the data folder."
     )
@@ -90,6 +98,9 @@ class Settings(BaseSettings):
         "auto",
         description="`auto`: training multiplies in bfloat16 or float16 where the machine does so natively (GPUs from "
         "2018 on, processors with AMX). `float32`: never.",
+    )
+    cluster_wait_s: float = Field(
+        600, gt=0, description="How long, in seconds, the processes of a TF_CONFIG wait for each other to start."
     )
     epochs: int | None = Field(None, ge=1, description="Epochs to train for. Empty: what the recipe says.")
     seed: int = Field(42, ge=0, description="Seed of splits, sample, training and bootstrap.")

@@ -2,9 +2,10 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
@@ -65,13 +66,14 @@ def stage_asset(
     of_training_set: bool = False,
     automatic: bool = True,
     reads_files: Callable[[], Iterable[Path]] = tuple,
+    decided_by: Mapping[str, Callable[[Any], Any]] = MappingProxyType({}),
     **asset_arguments: Any,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Return `dagster.asset` for the stage `stage`: group, owner and clear failures are set, the rest is passed on.
 
     See `settings_version` for the two arguments that decide when the UI shows the asset as stale and when its stored
     result is given again; `reuse` is false of what reads files that Dagster knows nothing of.
-    `reads_files` names small files whose content decides as well.
+    `reads_files` names small files whose content decides as well, `decided_by` the part of an input that decides.
     What is `of_training_set` takes from `image_arrays` only the pictures that `training_set` names.
     What is not `automatic` is made only when someone asks for it.
     """
@@ -92,7 +94,7 @@ def stage_asset(
             **asset_arguments,
         )
         keys = {compute.__name__: io_manager_key}
-        reused = reusing(compute, keys, look=reuse, unversioned=unversioned, files=reads_files)
+        reused = reusing(compute, keys, look=reuse, unversioned=unversioned, files=reads_files, decided_by=decided_by)
         return asset(clear_failure(tagging(reused)))
 
     return decorate

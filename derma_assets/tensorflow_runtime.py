@@ -29,6 +29,7 @@ _NOISE = re.compile(
             r"To enable the following instructions",
             r"MLIR V1 optimization pass|disabling MLIR crash reproducer",
             r"TF-TRT Warning",
+            r"grpc_server_lib\.cc:\d+\] Started server|coordination_service\w*\.cc",
             r"devices\.cc:\d+\] Number of eligible GPUs|single_machine\.cc:\d+\] Starting new session",
             r"is deprecated\. Please use tf\.compat\.v1",
         )

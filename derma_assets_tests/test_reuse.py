@@ -253,6 +253,33 @@ def test_partitions_are_reused_one_by_one(tmp_path: Path) -> None:
     assert calls == ["a", "b", "whole"]
 
 
+def test_only_the_part_of_an_input_that_decides_is_looked_at(graph: Graph) -> None:
+    calls = []
+
+    @stage_asset(
+        "dataset",
+        code_version="1",
+        io_manager_key="document",
+        decided_by={"ordered": lambda table: table["number"].tolist()[:2]},
+    )
+    def smallest_two(ordered: pd.DataFrame) -> dg.MaterializeResult:
+        calls.append("smallest_two")
+        return dg.MaterializeResult(value={"numbers": ordered["number"].tolist()[:2]})
+
+    def computed(numbers: list[int]) -> list[str]:
+        graph.numbers = numbers
+        calls.clear()
+        graph.calls.clear()
+        dg.materialize([*graph.assets()[:2], smallest_two], resources=io_managers(graph.store), instance=graph.instance)
+        return calls
+
+    assert computed([3, 1, 2]) == ["smallest_two"]
+    assert computed([9, 1, 2]) == []
+    assert graph.calls == ["source", "ordered"]
+    assert computed([9, 1, 3]) == ["smallest_two"]
+    assert json.loads((graph.store / "smallest_two.json").read_text()) == {"numbers": [1, 3]}
+
+
 def test_a_file_beside_the_graph_decides_by_its_content(tmp_path: Path) -> None:
     notes = [tmp_path / name for name in ("one.csv", "two.csv")]
     calls = []

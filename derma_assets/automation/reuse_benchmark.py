@@ -174,7 +174,7 @@ def _read(scenario: Scenario, seconds: float, instance: dg.DagsterInstance) -> M
         scenario,
         seconds,
         pd.DataFrame(rows, columns=COLUMNS),
-        decoded=_new(said, "image_arrays", "decoded"),
+        decoded=sum(_new(said, name, "decoded") for name in said if "decoded" in said[name]),
         epochs=_new(said, "training_history", "epochs"),
     )
 

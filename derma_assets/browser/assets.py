@@ -51,7 +51,7 @@ def tfjs_model(
         deployed = deployed_model(model, familiarity)
         export_variants(deployed, folder, arrays.pixels[spread_rows(train.rows, ROUNDING_PICTURES)])
         seconds = time.monotonic() - started
-        pictures = Pictures(arrays.pixels[test.rows], test.labels)
+        pictures = Pictures(arrays.pixels.at(test.rows), test.labels)
         reference = reference_of(model, familiarity, pictures.pixels)
         comparison = compare_variants(deployed, folder, pictures, reference)
         made_from = {

@@ -23,6 +23,7 @@ from derma_assets.browser.conversion import (
 )
 from derma_assets.calibration.familiarity import FamiliarityModel
 from derma_assets.calibration.temperature import softmax
+from derma_assets.dataset.stored_rows import Rows
 from derma_assets.diagnoses import CODES, MELANOMA
 from derma_assets.errors import InputError
 from derma_assets.evaluation.metrics import accuracy, confusion, macro, precision_recall_f1, roc_auc
@@ -44,7 +45,7 @@ class Pictures:
         labels: (n,) int, positions in `CODES`.
     """
 
-    pixels: np.ndarray
+    pixels: Rows
     labels: np.ndarray
 
 
@@ -65,7 +66,7 @@ class Reference:
         return Reference(self.logits[pictures], self.unfamiliarity[pictures])
 
 
-def reference_of(model: "keras.Model", familiarity: FamiliarityModel, pixels: np.ndarray) -> Reference:
+def reference_of(model: "keras.Model", familiarity: FamiliarityModel, pixels: Rows) -> Reference:
     """Return what Keras computes.
 
     Args:
@@ -158,12 +159,12 @@ def compare_variants(deployed: "keras.Model", folder: Path, test: Pictures, refe
     return pd.DataFrame(rows)
 
 
-def logits_of(model: "keras.Model", pixels: np.ndarray) -> np.ndarray:
+def logits_of(model: "keras.Model", pixels: Rows) -> np.ndarray:
     """Return (n, 7) float32 logits of a trained model for (n, S, S, 3) uint8 or float32 pixels."""
     return np.concatenate([np.asarray(model(batch, training=False)) for batch in _batches(pixels)])
 
 
-def outputs_of(deployed: "keras.Model", pixels: np.ndarray) -> dict[str, np.ndarray]:
+def outputs_of(deployed: "keras.Model", pixels: Rows) -> dict[str, np.ndarray]:
     """Return the outputs of a deployed model by name, float32, for (n, S, S, 3) uint8 or float32 pixels."""
     outputs = [deployed(batch, training=False) for batch in _batches(pixels)]
     return {name: np.concatenate([np.asarray(output[name]) for output in outputs]) for name in outputs[0]}
@@ -174,7 +175,7 @@ def relative_difference(unfamiliarity: np.ndarray, reference: np.ndarray) -> flo
     return float((np.abs(unfamiliarity - reference) / reference).max())
 
 
-def _batches(pixels: np.ndarray) -> Iterator[np.ndarray]:
+def _batches(pixels: Rows) -> Iterator[np.ndarray]:
     for start in range(0, len(pixels), _BATCH):
         yield np.asarray(pixels[start : start + _BATCH], np.float32)
 

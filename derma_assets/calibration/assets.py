@@ -7,6 +7,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
+from derma_assets.browser.spread import spread_rows
 from derma_assets.calibration.familiarity import LAYER, fit_familiarity
 from derma_assets.calibration.figures import likelihood_figure, measures_figure, reliability_figure, roc_figure
 from derma_assets.calibration.input_guard import guard_with_limits, reasons_table, write_guard
@@ -28,6 +29,8 @@ from derma_assets.ui_metadata import figure, note, table_preview
 
 # Pictures that are changed at once: some hundred megabytes at 160 px.
 _AT_ONCE = 1000
+# Training pictures that say what is familiar: a Gaussian of some hundred dimensions needs no more.
+_FAMILIAR = 20_000
 
 
 @stage_asset("calibration", kinds={"scipy"}, io_manager_key="document", code_version="1")
@@ -139,13 +142,14 @@ def input_guard(trained_model: StoredModel, image_arrays: Path, training_set: pd
     train, validation = (
         labelled_pictures(arrays, training_set[training_set["split"] == side]).rows for side in (TRAIN, VALIDATION)
     )
+    train = spread_rows(train, _FAMILIAR) if len(train) > _FAMILIAR else train
     features_of = feature_extractor(trained_model.load(), LAYER)
     draw = np.random.default_rng(chosen.seed)
     features = [features_of(arrays.pixels, train, "train")]
     for rows in np.array_split(train, max(1, len(train) // _AT_ONCE)):
         features.append(features_of(as_other_cameras(arrays.pixels[rows], draw), what="train, other cameras"))
     familiarity = fit_familiarity(np.concatenate(features), LAYER)
-    pictures = arrays.pixels[validation]
+    pictures = arrays.pixels.at(validation)
     guard, values = guard_with_limits(familiarity, pictures, features_of(pictures, what="validation"))
     refused = guard.refusals(values)
     with building_folder(chosen.store, "input_guard") as folder:
@@ -158,7 +162,9 @@ def input_guard(trained_model: StoredModel, image_arrays: Path, training_set: pd
             "limits": table_preview(pd.DataFrame(guard.document()["measures"])),
             "reasons": table_preview(reasons_table(refused)),
             "measures": figure(measures_figure(values, guard)),
-            "refused": figure(arrays_figure(pictures[refused != ""])) if (refused != "").any() else "none",
+            "refused": figure(arrays_figure(pictures.at(np.flatnonzero(refused != ""))))
+            if (refused != "").any()
+            else "none",
             "components": len(familiarity.components),
             "note": note(),
         },

@@ -21,6 +21,7 @@ import pandas as pd
 from derma_assets.calibration.familiarity import FamiliarityModel
 from derma_assets.calibration.limits import UNFAMILIARITY, choose_limits
 from derma_assets.calibration.picture_quality import QUALITY_MEASURES
+from derma_assets.dataset.stored_rows import Rows
 
 # Reasons by measure and end, in the order in which a person should hear them: light first, since a picture that
 # is too dark is also without detail, without a lesion and unfamiliar.
@@ -67,7 +68,7 @@ class InputGuard:
         """Return the limits as the page's manifest holds them: `measures`, a list of `name`, `low` and `high`."""
         return {"measures": [asdict(measure) for measure in self.measures]}
 
-    def measured(self, pictures: np.ndarray, features: np.ndarray) -> dict[str, np.ndarray]:
+    def measured(self, pictures: Rows, features: np.ndarray) -> dict[str, np.ndarray]:
         """Return the four measures of pictures by name, (n,) float64 each.
 
         Args:
@@ -95,7 +96,7 @@ class InputGuard:
 
 
 def guard_with_limits(
-    familiarity: FamiliarityModel, pictures: np.ndarray, features: np.ndarray
+    familiarity: FamiliarityModel, pictures: Rows, features: np.ndarray
 ) -> tuple[InputGuard, dict[str, np.ndarray]]:
     """Return a guard with limits chosen on good pictures, and their measures; see `limits.choose_limits`.
 
@@ -140,9 +141,7 @@ def read_guard(folder: Path) -> InputGuard:
     )
 
 
-def _measured(familiarity: FamiliarityModel, pictures: np.ndarray, features: np.ndarray) -> dict[str, np.ndarray]:
-    quality = {
-        name: np.array([measure(picture) for picture in pictures], dtype=np.float64)
-        for name, measure in QUALITY_MEASURES.items()
-    }
-    return {**quality, UNFAMILIARITY: familiarity.unfamiliarity(features)}
+def _measured(familiarity: FamiliarityModel, pictures: Rows, features: np.ndarray) -> dict[str, np.ndarray]:
+    measured = [[measure(picture) for measure in QUALITY_MEASURES.values()] for picture in pictures]
+    values = np.array(measured, dtype=np.float64).reshape(-1, len(QUALITY_MEASURES))
+    return {**dict(zip(QUALITY_MEASURES, values.T, strict=True)), UNFAMILIARITY: familiarity.unfamiliarity(features)}

@@ -1,16 +1,19 @@
 """Assets of the stage `dataset`."""
 
 import warnings
+from pathlib import Path
 
 import dagster as dg
 import pandas as pd
 from dagster_pandera import pandera_schema_to_dagster_type
 
 from derma_assets.dataset.figures import arrays_figure, class_counts, class_counts_figure, pictures_figure
-from derma_assets.dataset.image_arrays import ImageArrays, build_image_arrays
+from derma_assets.dataset.image_arrays import ImageArrays, build_shard, gather_shards
 from derma_assets.dataset.incoming import dropped_pictures, read_batches, with_batches
 from derma_assets.dataset.manifest import build_manifest, manifest_fingerprint, previous_manifest, problems
 from derma_assets.dataset.metadata_schema import SCHEMA, read_metadata
+from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION
+from derma_assets.dataset.shards import pictures_of_shard, shard_names
 from derma_assets.dataset.source import locate_dataset
 from derma_assets.settings import settings
 from derma_assets.stage import stage_asset
@@ -100,29 +103,69 @@ def raw_images(context: dg.AssetExecutionContext, raw_metadata: pd.DataFrame) ->
     )
 
 
-@stage_asset(
-    "dataset", kinds={"numpy", "pillow"}, io_manager_key="folder", code_version="1", reads_settings=["image_size"]
-)
-def image_arrays(raw_images: pd.DataFrame) -> dg.MaterializeResult:
-    """Every readable picture at the model's size (`DERMA_IMAGE_SIZE`), as one memory-mapped array of 8-bit RGB.
+def _image_shard(shard: int, shards: int) -> dg.AssetsDefinition:
+    def decides(raw_images: pd.DataFrame) -> list[list[str]]:
+        return pictures_of_shard(raw_images, shard, shards)[["image_id", "sha256"]].to_numpy().tolist()
 
-    The figure shows what the model sees: upright, cut to the central square, scaled down. `decoded` counts the
-    pictures whose file or size has changed since the last run; the others are copied from it.
-    """
-    store = settings().store
-    with building_folder(store, "image_arrays") as folder:
-        counts = build_image_arrays(
-            raw_images, settings().image_size, folder, previous=what_was_stored(store, "image_arrays", "folder")
+    def decode_shard(raw_images: pd.DataFrame) -> dg.MaterializeResult:
+        """The readable pictures of one part of the data, at the model's size (`DERMA_IMAGE_SIZE`), as 8-bit RGB.
+
+        A picture is in the part that a hash of its name says. `decoded` counts the pictures whose file or size has
+        changed since the last run; the others are copied from it. New pictures elsewhere do not touch this part.
+        """
+        store, pictures = settings().store, pictures_of_shard(raw_images, shard, shards)
+        earlier = (what_was_stored(store, asset, "folder") for asset in (name, "image_arrays"))
+        with building_folder(store, name) as folder:
+            counts = build_shard(pictures, settings().image_size, folder, filter(None, earlier))
+            arrays = ImageArrays.open(folder)
+        return dg.MaterializeResult(
+            value=folder,
+            metadata={
+                "pictures": len(arrays.pixels),
+                "decoded": counts.decoded,
+                "copied": counts.reused,
+                "megabytes": round(arrays.pixels.nbytes / 1e6, 1),
+                "preview": table_preview(arrays.index),
+                "note": note(),
+            },
+            data_version=dg.DataVersion(arrays.fingerprint),
         )
+
+    name = decode_shard.__name__ = shard_names(shards)[shard]
+    return stage_asset(
+        "dataset",
+        kinds={"numpy", "pillow"},
+        io_manager_key="folder",
+        code_version=f"1-{PREPROCESSING_VERSION}",
+        reads_settings=["image_size"],
+        decided_by={"raw_images": decides},
+    )(decode_shard)
+
+
+image_shards = [_image_shard(shard, settings().shards) for shard in range(settings().shards)]
+
+
+@stage_asset(
+    "dataset",
+    kinds={"numpy"},
+    io_manager_key="folder",
+    code_version="2",
+    ins={name: dg.AssetIn(name) for name in shard_names(settings().shards)},
+)
+def image_arrays(**shards: Path) -> dg.MaterializeResult:
+    """Every readable picture at the model's size, gathered from the shards (`DERMA_SHARDS`): the same for any number.
+
+    The figure shows what the model sees: upright, cut to the central square, scaled down.
+    """
+    with building_folder(settings().store, "image_arrays") as folder:
+        gather_shards([shards[name] for name in sorted(shards)], folder)
         arrays = ImageArrays.open(folder)
     return dg.MaterializeResult(
         value=folder,
         metadata={
             "pictures": len(arrays.pixels),
-            "left_out": len(raw_images) - len(arrays.pixels),
             "size_px": arrays.size,
-            "decoded": counts.decoded,
-            "copied": counts.reused,
+            "shards": len(shards),
             "megabytes": round(arrays.pixels.nbytes / 1e6, 1),
             "as_the_model_sees_them": figure(arrays_figure(arrays.pixels)),
             "preview": table_preview(arrays.index),

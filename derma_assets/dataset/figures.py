@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from PIL import ImageOps
 
 from derma_assets.dataset.preprocessing import open_picture
+from derma_assets.dataset.stored_rows import Rows
 from derma_assets.diagnoses import DIAGNOSES
 
 _THUMBNAIL = (120, 90)  # width and height in pixels
@@ -57,7 +58,7 @@ def pictures_figure(metadata: pd.DataFrame, manifest: pd.DataFrame, per_class: i
     return drawing
 
 
-def arrays_figure(pixels: np.ndarray, shown: int = 24) -> Figure:
+def arrays_figure(pixels: Rows, shown: int = 24) -> Figure:
     """Return `shown` of (n, size, size, 3) uint8 pictures as the model sees them, taken evenly."""
     chosen = [pixels[row] for row in evenly(len(pixels), shown)]
     return contact_sheet([chosen[start : start + 8] for start in range(0, len(chosen), 8)], 8)

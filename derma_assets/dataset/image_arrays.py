@@ -1,18 +1,21 @@
-"""All pictures at the model's resolution in one memory-mapped array; an unchanged picture is not decoded again.
+"""All pictures at the model's resolution, read as they are needed; an unchanged picture is not decoded again.
+
+A shard is a folder:
 
 | file | what |
 | --- | --- |
 | `pixels.npy` | (n, size, size, 3) uint8 RGB |
 | `index.parquet` | one row per picture, in the order of `pixels`: `image_id`, and the `sha256` of its source file |
 | `format.json` | `size`, and the `preprocessing` version that made the pixels |
+
+Shards are gathered in a folder that holds each in a folder of its own, by hard links where the disk can: the pixels are
+there once. Its `index.parquet` has all pictures in the order of their names, so that nothing depends on how they were
+dealt, with their `shard` and the `row` in it; its `format.json` names the `shards`, too.
 """
 
 import hashlib
-import itertools
 import json
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,25 +23,29 @@ import numpy as np
 import pandas as pd
 
 from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION, PictureError, decode, model_input
+from derma_assets.dataset.stored_rows import StoredRows
 from derma_assets.errors import InputError
-from derma_assets.progress import progress
+from derma_assets.in_order import in_order
+from derma_assets.storage.atomic import link_folder
 from derma_assets.storage.fingerprint import fingerprint_json
 
 PIXELS, INDEX, FORMAT = "pixels.npy", "index.parquet", "format.json"
-_BATCH = 256
+NONE_READABLE = "none of the pictures can be read: look at the table raw_images for what is wrong with each"
+# An earlier version is worth looking through if it may have more than this share of the pictures.
+_WORTH_LOOKING = 0.1
 
 
 @dataclass(frozen=True)
 class ImageArrays:
-    """Pictures read from a folder that `build_image_arrays` wrote.
+    """Pictures read from a folder that `build_shard` or `gather_shards` wrote.
 
     Attributes:
-        pixels: (n, size, size, 3) uint8, memory-mapped and read-only.
+        pixels: (n, size, size, 3) uint8, read from the files as it is indexed.
         index: `image_id` and `sha256`, one row per row of `pixels`.
         preprocessing: Version of the preprocessing that made the pixels.
     """
 
-    pixels: np.ndarray
+    pixels: StoredRows
     index: pd.DataFrame
     preprocessing: int
 
@@ -51,14 +58,18 @@ class ImageArrays:
         """
         folder = Path(folder)
         try:
-            pixels = np.load(folder / PIXELS, mmap_mode="r")
             index = pd.read_parquet(folder / INDEX)
             described = json.loads((folder / FORMAT).read_text())
-        except (OSError, ValueError) as error:
+            if "shards" in described:
+                files = [folder / shard / PIXELS for shard in described["shards"]]
+                pixels = StoredRows(files, index["shard"].to_numpy(), index["row"].to_numpy())
+            else:
+                pixels = StoredRows([folder / PIXELS])
+        except (OSError, ValueError, KeyError, IndexError) as error:
             raise InputError(f"{folder} holds no usable image arrays ({error}); materialize image_arrays") from error
         if len(index) != len(pixels) or pixels.shape[1] != described["size"]:
             raise InputError(f"the files in {folder} do not belong together; materialize image_arrays again")
-        return cls(pixels, index, described["preprocessing"])
+        return cls(pixels, index[["image_id", "sha256"]], described["preprocessing"])
 
     @property
     def size(self) -> int:
@@ -73,7 +84,7 @@ class ImageArrays:
     @property
     def fingerprint(self) -> str:
         """Fingerprint of the content: size, preprocessing, and which source file each picture is made of."""
-        rows = self.index[["image_id", "sha256"]].to_numpy().tolist()
+        rows = self.index.sort_values("image_id")[["image_id", "sha256"]].to_numpy().tolist()
         return fingerprint_json([self.size, self.preprocessing, rows])
 
     def rows(self, image_ids: Sequence[str]) -> np.ndarray:
@@ -100,58 +111,109 @@ class BuildCounts:
     reused: int
 
 
-def build_image_arrays(manifest: pd.DataFrame, size: int, folder: Path, previous: Path | None) -> BuildCounts:
-    """Write the readable pictures of `manifest` as arrays to the new folder `folder`.
+def build_image_arrays(manifest: pd.DataFrame, size: int, folder: Path) -> BuildCounts:
+    """Write the readable pictures of `manifest`, in its order, as one shard to the new folder `folder`.
 
     Args:
-        manifest: The table `raw_images`; rows whose `status` is not `ok` are left out.
+        manifest: As the table `raw_images`; rows whose `status` is not `ok` are left out.
         size: Side of the square pictures, in pixels.
         folder: Folder to make.
-        previous: Folder of an earlier version; its picture is copied where source file, size and preprocessing match.
 
     Raises:
         InputError: no picture is readable, or one has changed since the manifest was made.
     """
     readable = manifest.loc[manifest["status"] == "ok", ["image_id", "sha256", "path"]]
     if readable.empty:
-        raise InputError("none of the pictures can be read: look at the table raw_images for what is wrong with each")
-    earlier, known = _reusable(previous, size)
-    digests: list[str] = readable["sha256"].tolist()
-    paths: list[str] = readable["path"].tolist()
+        raise InputError(NONE_READABLE)
+    return build_shard(readable, size, folder)
+
+
+def build_shard(pictures: pd.DataFrame, size: int, folder: Path, previous: Iterable[Path] = ()) -> BuildCounts:
+    """Write pictures, in their order, to the new folder `folder`.
+
+    Args:
+        pictures: `image_id`, `sha256` and `path` of each; there may be none.
+        size: Side of the square pictures, in pixels.
+        folder: Folder to make.
+        previous: Folders of earlier versions, the likeliest first; a picture is copied from one where source file, size
+            and preprocessing match. They are asked for one by one, as long as much is missing.
+
+    Raises:
+        InputError: a picture has changed since it was listed.
+    """
+    digests: list[str] = pictures["sha256"].tolist()
+    paths: list[str] = pictures["path"].tolist()
+    known = _known(previous, digests, size)
 
     def pixels_of(item: tuple[str, str]) -> np.ndarray:
         digest, path = item
-        if earlier is not None and digest in known:
-            return earlier.pixels[known[digest]]
+        if digest in known:
+            earlier, row = known[digest]
+            return earlier[row]
         return _decode_unchanged(Path(path), digest, size)
 
     folder.mkdir(parents=True)
-    shape = (len(readable), size, size, 3)
-    with (folder / PIXELS).open("wb") as file, ThreadPoolExecutor(os.cpu_count()) as threads:
+    shape = (len(pictures), size, size, 3)
+    with (folder / PIXELS).open("wb") as file:
         # Written in order by plain writes: on a full disk a write fails with an error that can be explained,
         # while a page of a memory-mapped file that finds no room kills the process.
         described = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, described)
-        batches = (threads.map(pixels_of, batch) for batch in _batched(list(zip(digests, paths, strict=True))))
-        for pixels in progress(itertools.chain.from_iterable(batches), "image arrays", total=len(readable)):
+        for pixels in in_order(pixels_of, list(zip(digests, paths, strict=True)), "image arrays"):
             file.write(pixels.tobytes())
-    readable[["image_id", "sha256"]].reset_index(drop=True).to_parquet(folder / INDEX)
+    pictures[["image_id", "sha256"]].reset_index(drop=True).to_parquet(folder / INDEX)
     (folder / FORMAT).write_text(json.dumps({"size": size, "preprocessing": PREPROCESSING_VERSION}) + "\n")
     reused = sum(digest in known for digest in digests)
     return BuildCounts(decoded=len(digests) - reused, reused=reused)
 
 
-def _reusable(previous: Path | None, size: int) -> tuple[ImageArrays | None, dict[str, int]]:
-    """Return an earlier version and the row of each of its source files, if its pictures are as they would be now."""
-    if previous is None or not previous.exists():
-        return None, {}
-    try:
-        earlier = ImageArrays.open(previous)
-    except InputError:
-        return None, {}
-    if (earlier.size, earlier.preprocessing) != (size, PREPROCESSING_VERSION):
-        return None, {}
-    return earlier, {digest: row for row, digest in enumerate(earlier.index["sha256"])}
+def gather_shards(shards: Sequence[Path], folder: Path) -> None:
+    """Write a folder that holds all the shards as one, to the new folder `folder`.
+
+    Args:
+        shards: Folders that `build_shard` wrote, all of them with pictures of one size.
+        folder: Folder to make, best on the disk of the shards.
+
+    Raises:
+        InputError: there is no picture in any, a picture is in two, or they do not belong together.
+    """
+    names = [f"shard-{number:02d}" for number in range(len(shards))]
+    opened = [ImageArrays.open(shard) for shard in shards]
+    formats = {(arrays.size, arrays.preprocessing) for arrays in opened}
+    if len(formats) > 1:
+        raise InputError(f"the shards {', '.join(map(str, shards))} differ in size or preprocessing: make them again")
+    index = pd.concat(
+        [arrays.index.assign(shard=number, row=np.arange(len(arrays.index))) for number, arrays in enumerate(opened)]
+    ).sort_values("image_id", ignore_index=True)
+    if index.empty:
+        raise InputError(NONE_READABLE)
+    if index["image_id"].duplicated().any():
+        twice = index.loc[index["image_id"].duplicated(), "image_id"].iloc[0]
+        raise InputError(f"the picture {twice} is in two shards: materialize raw_images and all below it again")
+    folder.mkdir(parents=True)
+    for name, shard in zip(names, shards, strict=True):
+        link_folder(shard, folder / name)
+    index.to_parquet(folder / INDEX)
+    ((size, preprocessing),) = formats
+    described = {"size": size, "preprocessing": preprocessing, "shards": names}
+    (folder / FORMAT).write_text(json.dumps(described) + "\n")
+
+
+def _known(previous: Iterable[Path], digests: list[str], size: int) -> dict[str, tuple[StoredRows, int]]:
+    """Return where earlier versions have the pictures, by digest, if they are as they would be now."""
+    known: dict[str, tuple[StoredRows, int]] = {}
+    looking = iter(previous)
+    while sum(digest not in known for digest in digests) > _WORTH_LOOKING * len(digests):
+        folder = next(looking, None)
+        if folder is None:
+            break
+        try:
+            earlier = ImageArrays.open(folder)
+        except InputError:
+            continue
+        if (earlier.size, earlier.preprocessing) == (size, PREPROCESSING_VERSION):
+            known |= {digest: (earlier.pixels, row) for row, digest in enumerate(earlier.index["sha256"])}
+    return known
 
 
 def _decode_unchanged(path: Path, digest: str, size: int) -> np.ndarray:
@@ -164,9 +226,3 @@ def _decode_unchanged(path: Path, digest: str, size: int) -> np.ndarray:
     except (OSError, PictureError) as error:
         problem = f"can no longer be read ({error})"
     raise InputError(f"{path} {problem} since raw_images was made: materialize raw_images again")
-
-
-def _batched(items: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    """Yield consecutive batches, so that pictures waiting to be written never fill the memory."""
-    for start in range(0, len(items), _BATCH):
-        yield items[start : start + _BATCH]

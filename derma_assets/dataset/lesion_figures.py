@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from derma_assets.dataset.figures import contact_sheet, evenly, row_middles
 from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.dataset.skin_tone import OFF_SCALE, TONES
+from derma_assets.dataset.stored_rows import Rows
 
 _SHOWN = 8
 _OF_A_TONE = 6
@@ -24,7 +25,7 @@ def outlined(picture: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int]
     return drawn
 
 
-def masks_figure(pixels: np.ndarray, masks: np.ndarray) -> Figure:
+def masks_figure(pixels: Rows, masks: Rows) -> Figure:
     """Return pictures taken evenly, with the outline of the lesion.
 
     Args:
@@ -62,7 +63,7 @@ def tones_figure(tones: pd.DataFrame) -> Figure:
     return drawing
 
 
-def tone_strips_figure(arrays: ImageArrays, tones: pd.DataFrame, masks: np.ndarray) -> Figure:
+def tone_strips_figure(arrays: ImageArrays, tones: pd.DataFrame, masks: Rows) -> Figure:
     """Return pictures of each tone, one row each, taken evenly from the lightest to the darkest of the tone.
 
     Args:

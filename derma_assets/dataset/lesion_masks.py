@@ -13,9 +13,7 @@ doi:10.1038/s41591-020-0942-0), else an estimate.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +24,9 @@ from skimage.filters import threshold_otsu
 
 from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION, PictureError, decode, model_input
+from derma_assets.dataset.stored_rows import StoredRows
 from derma_assets.errors import InputError
+from derma_assets.in_order import in_order
 from derma_assets.progress import progress
 from derma_assets.storage.fingerprint import fingerprint_json
 
@@ -46,13 +46,13 @@ class LesionMasks:
     """Masks read from a folder that `build_lesion_masks` wrote.
 
     Attributes:
-        masks: (n, size, size) bool, memory-mapped and read-only.
+        masks: (n, size, size) bool, read from the file as it is indexed.
         index: `image_id`, `sha256`, `mask_sha256` and `source`, one row per row of `masks`.
         preprocessing: Version of the preprocessing that cut them.
         estimate: Version of the estimate.
     """
 
-    masks: np.ndarray
+    masks: StoredRows
     index: pd.DataFrame
     preprocessing: int
     estimate: int
@@ -66,7 +66,7 @@ class LesionMasks:
         """
         folder = Path(folder)
         try:
-            masks = np.load(folder / MASKS, mmap_mode="r")
+            masks = StoredRows([folder / MASKS])
             index = pd.read_parquet(folder / INDEX)
             described = json.loads((folder / FORMAT).read_text())
         except (OSError, ValueError) as error:
@@ -81,7 +81,7 @@ class LesionMasks:
         rows = self.index.to_numpy().tolist()
         return fingerprint_json([int(self.masks.shape[1]), self.preprocessing, self.estimate, rows])
 
-    def of(self, image_ids: list[str]) -> np.ndarray:
+    def of(self, image_ids: list[str]) -> StoredRows:
         """Return the masks of pictures, (m, size, size) bool.
 
         Raises:
@@ -93,7 +93,12 @@ class LesionMasks:
                 f"{int((found < 0).sum())} of {len(image_ids)} pictures have no mask, the first is "
                 f"{image_ids[int((found < 0).argmax())]}: materialize lesion_masks again"
             )
-        return self.masks[found]
+        return self.masks.at(found)
+
+    def shares(self) -> np.ndarray:
+        """Return the share of each picture that is inside the lesion: (n,), 0 where the mask is empty."""
+        batches = [masks.mean(axis=(1, 2)) for masks in self.masks.batches()]
+        return np.concatenate([*batches, np.empty(0)])
 
 
 @dataclass(frozen=True)
@@ -133,12 +138,11 @@ def build_lesion_masks(
 
     folder.mkdir(parents=True)
     mask_digests, reused = [], 0
-    with (folder / MASKS).open("wb") as out, ThreadPoolExecutor(os.cpu_count()) as threads:
+    with (folder / MASKS).open("wb") as out:
         # Written in order by plain writes, as image_arrays are: a full disk is then an error that can be explained.
         described = {"descr": "|b1", "fortran_order": False, "shape": (len(image_ids), arrays.size, arrays.size)}
         np.lib.format.write_array_header_1_0(out, described)
-        made = threads.map(mask_of, range(len(image_ids)))
-        for mask, digest, copied in progress(made, "lesion masks", total=len(image_ids)):
+        for mask, digest, copied in in_order(mask_of, range(len(image_ids)), "lesion masks"):
             out.write(np.ascontiguousarray(mask).tobytes())
             mask_digests.append(digest)
             reused += copied

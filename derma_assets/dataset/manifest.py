@@ -15,15 +15,14 @@
 
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import imagehash
 import pandas as pd
 
 from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION, PictureError, decode, to_rgb
-from derma_assets.progress import progress
+from derma_assets.in_order import in_order
 from derma_assets.storage.fingerprint import fingerprint_table
 
 # What says where the pictures lie and when they were copied there, not what they show.
@@ -32,7 +31,7 @@ _SHOWN = 30
 _READS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PictureFile:
     """One row of the manifest; see the module's table."""
 
@@ -89,12 +88,12 @@ def build_manifest(
         return examine(image_id, path), True
 
     rows: list[PictureFile] = []
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        for row, was_read in progress(threads.map(look_at, image_ids), "manifest", total=len(image_ids)):
-            rows.append(row)
-            read += was_read
+    for row, was_read in in_order(look_at, image_ids, "manifest"):
+        rows.append(row)
+        read += was_read
     present = sum(row.status != "missing" for row in rows)
-    return Manifest(pd.DataFrame([asdict(row) for row in rows]), read=read, unchanged=present - read)
+    columns = {field.name: [getattr(row, field.name) for row in rows] for field in fields(PictureFile)}
+    return Manifest(pd.DataFrame(columns), read=read, unchanged=present - read)
 
 
 def examine(image_id: str, path: Path) -> PictureFile:
@@ -176,8 +175,7 @@ def explain_problems(table: pd.DataFrame, allowed: int) -> str:
 
 def _known(previous: pd.DataFrame | None) -> dict[tuple[str, str], PictureFile]:
     """Return the rows of an earlier manifest; none of one that another version of this module has made."""
-    fields = list(PictureFile.__dataclass_fields__)
-    if previous is None or list(previous.columns) != fields:
+    if previous is None or list(previous.columns) != [field.name for field in fields(PictureFile)]:
         return {}
     rows = (PictureFile(*values) for values in previous.itertuples(index=False, name=None))
     return {

@@ -48,6 +48,7 @@ def lesion_masks(image_arrays: Path, raw_metadata: pd.DataFrame) -> dg.Materiali
     with building_folder(store, "lesion_masks") as folder:
         counts = build_lesion_masks(arrays, locate_dataset(settings()).masks, folder, previous)
         masks = LesionMasks.open(folder)
+    shares = masks.shares()
     agreement = estimate_agreement(arrays, masks, raw_metadata.set_index("image_id")["lesion_id"], _COMPARED)
     return dg.MaterializeResult(
         value=folder,
@@ -56,8 +57,8 @@ def lesion_masks(image_arrays: Path, raw_metadata: pd.DataFrame) -> dg.Materiali
             "estimated": int((masks.index["source"] == ESTIMATED).sum()),
             "made": counts.made,
             "copied": counts.reused,
-            "empty": int((~masks.masks.any(axis=(1, 2))).sum()),
-            "mean_share_of_picture": float(masks.masks.mean()),
+            "empty": int((shares == 0).sum()),
+            "mean_share_of_picture": float(shares.mean()),
             "outlines": figure(masks_figure(arrays.pixels, masks.masks), photographs=True),
             **agreement_summary(agreement),
             "agreement": figure(agreement_figure(agreement)) if len(agreement) else "the data set has no masks",

@@ -19,8 +19,6 @@ short, few or light hairs, and 2 or 3 the marks of a scale.
 """
 
 import hashlib
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,7 +29,7 @@ from scipy import ndimage
 
 from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION, PictureError, decode, to_rgb
 from derma_assets.errors import InputError
-from derma_assets.progress import progress
+from derma_assets.in_order import in_order
 
 SHORTER_SIDE = 150
 # Raise it whenever a change here can change a number: rows made by another version are then measured again.
@@ -146,8 +144,7 @@ def artefacts_table(manifest: pd.DataFrame, previous: pd.DataFrame | None) -> tu
         return known[digest] if digest in known else _measure_unchanged(Path(path), digest)
 
     items = list(zip(readable["sha256"], readable["path"], strict=True))
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        rows = [asdict(one) for one in progress(threads.map(measure, items), "artefacts", total=len(items))]
+    rows = [asdict(one) for one in in_order(measure, items, "artefacts")]
     table = pd.concat([readable[["image_id", "sha256"]].reset_index(drop=True), pd.DataFrame(rows)], axis=1)
     measured = sum(digest not in known for digest, _ in items)
     return table.assign(measured_by=ARTEFACTS_VERSION), measured

@@ -15,9 +15,6 @@ there. How far pictures of one lesion, which share one skin, agree can be measur
 share a camera too.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pandas as pd
 import scipy.ndimage
@@ -26,7 +23,7 @@ from skimage.color import rgb2lab
 from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.dataset.lesion_masks import LesionMasks, lens_rim
 from derma_assets.dataset.metadata_schema import UNKNOWN
-from derma_assets.progress import progress
+from derma_assets.in_order import in_order
 
 # Each group with the angle, in degrees, that it lies above; from light to dark.
 TONES: dict[str, float] = {
@@ -101,17 +98,16 @@ def skin_tones(arrays: ImageArrays, masks: LesionMasks) -> pd.DataFrame:
     lesions = masks.of(arrays.image_ids)
 
     def measure(row: int) -> tuple[float, float, float, float]:
-        lab = rgb2lab(arrays.pixels[row].astype(np.float32) / 255)
-        skin = skin_pixels(arrays.pixels[row], lesions[row], lab[..., 0])
+        picture = arrays.pixels[row]
+        lab = rgb2lab(picture.astype(np.float32) / 255)
+        skin = skin_pixels(picture, lesions[row], lab[..., 0])
         if skin.mean() < LEAST_SKIN:
             return np.nan, np.nan, np.nan, float(skin.mean())
         light, yellow = lab[skin][:, 0], lab[skin][:, 2]
         angles = typology_angle(light, yellow)
         return float(np.median(angles)), float(np.median(light)), float(np.median(yellow)), float(skin.mean())
 
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        rows = range(len(lesions))
-        measured = list(progress(threads.map(measure, rows), "skin tone", total=len(rows)))
+    measured = list(in_order(measure, range(len(lesions)), "skin tone"))
     table = pd.DataFrame(measured, columns=["ita", "lightness", "yellowness", "skin"])
     table.insert(0, "image_id", arrays.image_ids)
     table.insert(2, "tone", tone_of(table["ita"].to_numpy()))

@@ -18,15 +18,18 @@ from typing import Any
 
 import numpy as np
 
+from derma_assets.dataset.stored_rows import Rows
 from derma_assets.errors import InputError
 from derma_assets.tensorflow_runtime import import_keras
 from derma_assets.training.predictor import Predictor
 
 GRAD_CAM, SHOWN = "grad_cam", "shown_in_app"
 MAPS = (GRAD_CAM, SHOWN)
+# Pictures whose features are held at once, 0.1 MB each at 160 px.
+_AT_ONCE = 2048
 
 
-def activation_maps(model: Any, pixels: np.ndarray) -> dict[str, np.ndarray]:
+def activation_maps(model: Any, pixels: Rows) -> dict[str, np.ndarray]:
     """Return both kinds of map, for every class: (n, h, w, 7) float32, not negative, by the names in `MAPS`.
 
     Args:
@@ -46,9 +49,12 @@ def activation_maps(model: Any, pixels: np.ndarray) -> dict[str, np.ndarray]:
         )
     height, width, channels = pooling.input.shape[1:]
     flat = keras.layers.Reshape((height * width * channels,))(pooling.input)
-    features = Predictor(keras.Model(model.input, flat))(pixels, what="explaining").reshape(-1, channels)
-    kernel, bias = dense.get_weights()
-    evidence = (features @ kernel).reshape(len(pixels), height, width, -1)
+    features_of, (kernel, bias) = Predictor(keras.Model(model.input, flat)), dense.get_weights()
+    parts = []
+    for rows in np.split(np.arange(len(pixels)), range(_AT_ONCE, len(pixels), _AT_ONCE)):
+        features = features_of(pixels, rows, what="explaining").reshape(-1, channels)
+        parts.append((features @ kernel).reshape(len(rows), height, width, -1))
+    evidence = np.concatenate(parts)
     above_mean = (evidence + bias) - (evidence + bias).mean(axis=-1, keepdims=True)
     return {GRAD_CAM: np.maximum(evidence, 0), SHOWN: np.maximum(above_mean, 0)}
 

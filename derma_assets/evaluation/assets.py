@@ -202,7 +202,7 @@ def refusal_rates(
     arrays, guard = ImageArrays.open(image_arrays), read_guard(input_guard)
     test = labelled_pictures(arrays, training_set[training_set["split"] == TEST])
     features_of = feature_extractor(trained_model.load(), guard.familiarity.layer)
-    judged = list(judge_kinds(guard, features_of, arrays.pixels[test.rows], settings().seed))
+    judged = list(judge_kinds(guard, features_of, arrays.pixels.at(test.rows), settings().seed))
     table = refusal_table(judged, lesions=test.pictures["lesion_id"].nunique())
     return dg.MaterializeResult(
         value=table,

@@ -5,6 +5,7 @@ import pandas as pd
 from scipy import stats
 
 from derma_assets.calibration.picture_quality import QUALITY_MEASURES
+from derma_assets.dataset.stored_rows import Rows
 from derma_assets.diagnoses import CODES
 from derma_assets.progress import progress
 
@@ -18,7 +19,7 @@ CHANNELS = ("red", "green", "blue")
 COLUMNS = ["measure", "known", "arrived", "distance", "p_value", "drifted"]
 
 
-def measured(pictures: np.ndarray) -> pd.DataFrame:
+def measured(pictures: Rows) -> pd.DataFrame:
     """Return colour, light and focus of pictures: each channel's mean, 0..255, and the measures of the input guard.
 
     Args:

@@ -44,7 +44,7 @@ def data_drift(
     sizes = raw_images.set_index("image_id")[["width", "height"]]
     tables = []
     for side in sides:
-        pixels = arrays.pixels[arrays.rows(side["image_id"].tolist())]
+        pixels = arrays.pixels.at(arrays.rows(side["image_id"].tolist()))
         table = measured(pixels).assign(dx=side["dx"])
         table[["width", "height"]] = sizes.loc[side["image_id"]].to_numpy(float)
         if len(arrived) and guard_path.exists() and model.path.exists():

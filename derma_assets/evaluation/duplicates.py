@@ -7,24 +7,29 @@ best shift of up to 4 pixels. On HAM10000, 98 % of the proposed pairs of one les
 17,492 proposed pairs of two lesions, of which four are one lesion by eye. A turned or mirrored copy is not found.
 """
 
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 from PIL import Image
 from scipy import fft, ndimage
 
 from derma_assets.dataset.image_arrays import ImageArrays
-from derma_assets.splits.leakage import look_alikes
+from derma_assets.splits.leakage import NEAR_DUPLICATE_BITS, affordable_bits, look_alikes
 
 CANDIDATE_BITS = 10
 SAME_DETAIL = 0.85
 _SIDE, _SHIFT, _BATCH = 64, 4, 512
+# Spectra of pictures that are kept: 17 KB each.
+_REMEMBERED = 20_000
 _OF_A_PICTURE = ["image_id", "lesion_id", "dx"]
 
 
 def duplicate_pairs(pictures: pd.DataFrame, arrays: ImageArrays) -> pd.DataFrame:
     """Return pairs of pictures that are the same file, or that show the same detail under two lesion identifiers.
 
-    Pictures of one lesion resemble each other and may; only if they are the same file is one of them useless.
+    Pictures of one lesion resemble each other and may; only if they are the same file is one of them useless. Where
+    there are so many pictures that their hashes would propose more pairs than can be looked at, fewer bits may differ.
 
     Args:
         pictures: `image_id`, `lesion_id`, `dx`, `sha256` and `phash`, one row per picture, all of them in `arrays`.
@@ -35,7 +40,8 @@ def duplicate_pairs(pictures: pd.DataFrame, arrays: ImageArrays) -> pd.DataFrame
         `detail` (correlation, -1..1); the surest first.
     """
     pictures = pictures.reset_index(drop=True)
-    pairs = look_alikes(pictures, CANDIDATE_BITS)
+    bits = affordable_bits(pictures, CANDIDATE_BITS, NEAR_DUPLICATE_BITS)
+    pairs = look_alikes(pictures, bits)
     sha256, lesion = pictures["sha256"].to_numpy(), pictures["lesion_id"].to_numpy()
     a, b = pairs["row_a"].to_numpy(), pairs["row_b"].to_numpy()
     pairs = pairs.assign(same_file=sha256[a] == sha256[b], same_lesion=lesion[a] == lesion[b])
@@ -64,15 +70,19 @@ def detail_correlation(arrays: ImageArrays, image_ids: np.ndarray, a: np.ndarray
         b: (p,) of the other.
     """
     needed, place = np.unique(np.concatenate([a, b]), return_inverse=True)
-    if not len(needed):
-        return np.empty(0)
-    rows = arrays.rows(image_ids[needed].tolist())
-    spectra = np.stack([fft.rfft2(detail(arrays.pixels[row])).astype(np.complex64) for row in rows])
-    first, second = place[: len(a)], place[len(a) :]
+    row_of = arrays.rows(image_ids[needed].tolist())
+    a, b = np.split(place, 2)
+
+    # A picture is often in several pairs, which follow each other; the spectra of all would not fit the memory.
+    @lru_cache(_REMEMBERED)
+    def spectrum(picture: int) -> np.ndarray:
+        return fft.rfft2(detail(arrays.pixels[int(row_of[picture])])).astype(np.complex64)
+
     found = np.empty(len(a))
     for start in range(0, len(a), _BATCH):
         batch = slice(start, start + _BATCH)
-        crossed = fft.irfft2(spectra[first[batch]] * spectra[second[batch]].conj(), s=(_SIDE, _SIDE))
+        first, second = (np.stack([spectrum(int(one)) for one in end[batch]]) for end in (a, b))
+        crossed = fft.irfft2(first * second.conj(), s=(_SIDE, _SIDE))
         nearby = np.roll(crossed, (_SHIFT, _SHIFT), axis=(1, 2))[:, : 2 * _SHIFT + 1, : 2 * _SHIFT + 1]
         found[batch] = nearby.max(axis=(1, 2))
     return found

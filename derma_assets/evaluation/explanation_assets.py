@@ -57,7 +57,7 @@ def explanations(
     on_test = predictions[predictions["split"] == TEST].reset_index(drop=True)
     arrays, masks = ImageArrays.open(image_arrays), LesionMasks.open(lesion_masks)
     image_ids = on_test["image_id"].tolist()
-    pixels = arrays.pixels[arrays.rows(image_ids)]
+    pixels = arrays.pixels.at(arrays.rows(image_ids))
     explained, probabilities = explain(
         trained_model.load(), pixels, masks.of(image_ids), on_test, calibrated_temperature["temperature"]
     )

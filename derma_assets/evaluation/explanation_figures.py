@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from derma_assets.dataset.figures import contact_sheet, row_middles
 from derma_assets.dataset.lesion_figures import outlined
+from derma_assets.dataset.stored_rows import Rows
 from derma_assets.diagnoses import CODES
 from derma_assets.evaluation.activation_maps import GRAD_CAM, enlarged
 from derma_assets.evaluation.explanations import BASELINE, GROUPS, PREDICTED, Explained
@@ -17,7 +18,7 @@ _OUTLINE = (0, 255, 255)  # neither blue nor yellow, as the heat is
 
 
 def gallery_figure(
-    explained: Explained, pixels: np.ndarray, probabilities: np.ndarray, chosen: dict[str, np.ndarray], each: int
+    explained: Explained, pixels: Rows, probabilities: np.ndarray, chosen: dict[str, np.ndarray], each: int
 ) -> Figure:
     """Draw pictures in pairs, with the lesion's outline and under the heat for the predicted diagnosis.
 

@@ -23,6 +23,7 @@ import scipy.ndimage
 
 from derma_assets.calibration.labelled_logits import labelled_logits
 from derma_assets.calibration.temperature import softmax
+from derma_assets.dataset.stored_rows import Rows
 from derma_assets.diagnoses import CODES
 from derma_assets.evaluation.activation_maps import MAPS, activation_maps, enlarged, peaks
 from derma_assets.evaluation.bootstrap import with_intervals
@@ -62,12 +63,12 @@ class Explained:
     labels: np.ndarray
     predicted: np.ndarray
     lesions: np.ndarray
-    masks: np.ndarray
+    masks: Rows
     maps: dict[str, np.ndarray]
 
 
 def explain(
-    model: Any, pixels: np.ndarray, masks: np.ndarray, predictions: pd.DataFrame, temperature: float
+    model: Any, pixels: Rows, masks: Rows, predictions: pd.DataFrame, temperature: float
 ) -> tuple[Explained, np.ndarray]:
     """Compute the maps of test pictures; return them with the (n, 7) calibrated probabilities.
 

@@ -65,7 +65,7 @@ def external_validation(
         raise InputError("every picture of this data set was used in training, or looks like one that was.")
     with building_folder(chosen.store, "external_validation") as folder:
         model = trained_model.load()
-        build_image_arrays(manifest, model.input_shape[1], folder, previous=None)
+        build_image_arrays(manifest, model.input_shape[1], folder)
         arrays = ImageArrays.open(folder)
         logits = Predictor(model)(arrays.pixels)
         guard = read_guard(input_guard)

@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 
 from derma_assets.calibration.input_guard import REASONS, InputGuard
+from derma_assets.dataset.stored_rows import Rows
 from derma_assets.evaluation.unsuitable_pictures import KINDS, OF_LESIONS, unsuitable_pictures
 
 GOOD = "good"
 EXAMPLES = 10
+# Pictures that are spoilt at once: some hundred megabytes at 160 px.
+_AT_ONCE = 1000
 # Two-sided 95 % quantile of the normal distribution.
 _Z = 1.959964
 
@@ -31,9 +34,7 @@ class Judged:
     examples: np.ndarray
 
 
-def judge_kinds(
-    guard: InputGuard, features_of: Callable[..., np.ndarray], good: np.ndarray, seed: int
-) -> Iterator[Judged]:
+def judge_kinds(guard: InputGuard, features_of: Callable[..., np.ndarray], good: Rows, seed: int) -> Iterator[Judged]:
     """Yield what the guard says of the good pictures, then of as many bad ones of each kind.
 
     Args:
@@ -44,9 +45,13 @@ def judge_kinds(
         seed: Of the bad pictures.
     """
     for kind in (GOOD, *KINDS):
-        pictures = good if kind == GOOD else unsuitable_pictures(kind, good, seed)
-        reasons = guard.refusals(guard.measured(pictures, features_of(pictures, what=kind)))
-        yield Judged(kind, reasons, np.array(pictures[:EXAMPLES]))
+        reasons, examples = [], np.empty(0)
+        for part, start in enumerate(range(0, len(good), _AT_ONCE)):
+            some = good[start : start + _AT_ONCE]
+            pictures = some if kind == GOOD else unsuitable_pictures(kind, some, seed, part)
+            reasons.append(guard.refusals(guard.measured(pictures, features_of(pictures, what=kind))))
+            examples = examples if part else np.array(pictures[:EXAMPLES])
+        yield Judged(kind, np.concatenate(reasons), examples)
 
 
 def refusal_table(judged: Sequence[Judged], lesions: int) -> pd.DataFrame:

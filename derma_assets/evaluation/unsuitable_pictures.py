@@ -123,18 +123,19 @@ KINDS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
 OF_LESIONS = ("blurred", "dark", "bright", "bare_skin")
 
 
-def unsuitable_pictures(kind: str, good: np.ndarray, seed: int) -> np.ndarray:
+def unsuitable_pictures(kind: str, good: np.ndarray, seed: int, part: int = 0) -> np.ndarray:
     """Return as many pictures of one kind as there are good ones; the same arguments give the same pictures.
 
     Args:
         kind: One of `KINDS`.
         good: (n, S, S, 3) uint8 pictures that the model was made for, n at least 1.
         seed: Not negative.
+        part: Number of the part, if the good pictures are a part of more: each has a chance of its own.
 
     Returns:
         (n, S, S, 3) uint8.
     """
-    draw = np.random.default_rng([seed, list(KINDS).index(kind)])
+    draw = np.random.default_rng([seed, list(KINDS).index(kind), *([part] if part else [])])
     return KINDS[kind](good, draw)
 
 

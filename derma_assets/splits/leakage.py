@@ -6,18 +6,19 @@ recompression, resizing and small changes of brightness, so near-equal hashes ar
 mirrored copy has another hash and is not found.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 
+from derma_assets.browser.spread import spread_rows
 from derma_assets.errors import InputError
+from derma_assets.splits.close_hashes import HASH_BITS, close_pairs, too_many
 from derma_assets.splits.grouped_splits import SIDES
 
 NEAR_DUPLICATE_BITS = 4
-HASH_BITS = 64
 # More than any real data set has; it would take gigabytes to list the pairs of thousands of blank pictures.
 MOST_PAIRS = 500_000
+MOST_PAIRS_A_PICTURE = 10
+_SAMPLED = 1000
 
 _OF_A_PICTURE = ["image_id", "split", "lesion_id", "dx"]
 
@@ -53,30 +54,74 @@ def look_alikes(pictures: pd.DataFrame, threshold: int) -> pd.DataFrame:
         threshold: 0..63; the search is fast while it is small.
 
     Returns:
-        Integer columns `row_a` < `row_b`, positions in `pictures`, and `distance` (bits that differ); each pair once.
+        Integer columns `row_a` < `row_b`, positions in `pictures`, and `distance` (bits that differ); each pair once,
+        in their order.
 
     Raises:
         InputError: a hash is not 16 hexadecimal digits, or so many pictures look alike that they cannot be real.
     """
-    hashes, group = np.unique(_as_integers(pictures), return_inverse=True)
+    most = _most_pairs(len(pictures))
     # Equal hashes are joined first, so that a picture repeated many times costs nothing in the search.
-    first, second, distance = _close_pairs(hashes, threshold)
-    of_hash = pd.DataFrame({"hash": group, "row": np.arange(len(pictures))})
-    in_group = of_hash["hash"].value_counts().reindex(range(len(hashes)), fill_value=0).to_numpy()
-    expected = int((in_group[first] * in_group[second]).sum())
-    if expected > MOST_PAIRS:
-        raise InputError(
-            f"{expected:,} pairs of pictures look alike, more than {MOST_PAIRS:,}: the pictures are probably blank, or "
-            "one picture stands in for many. Look at the hashes in raw_images."
-        )
-    pairs = pd.DataFrame({"hash_a": first, "hash_b": second, "distance": distance.astype(np.int64)})
-    for end in ("a", "b"):
-        pairs = pairs.merge(of_hash.rename(columns={"hash": f"hash_{end}", "row": f"row_{end}"}), on=f"hash_{end}")
-    # Within one hash every pair comes twice, once each way round; across two hashes once, either way round.
-    rows = np.sort(pairs[["row_a", "row_b"]].to_numpy(), axis=1)
-    once = (rows[:, 0] < rows[:, 1]) & ((pairs["hash_a"] != pairs["hash_b"]) | (pairs["row_a"] < pairs["row_b"]))
-    found = pd.DataFrame({"row_a": rows[:, 0], "row_b": rows[:, 1], "distance": pairs["distance"]})
-    return found[np.asarray(once)].reset_index(drop=True)
+    hashes, group, members = np.unique(_as_integers(pictures), return_inverse=True, return_counts=True)
+    first, second, distance = close_pairs(hashes, threshold, most)
+    repeated = np.flatnonzero(members > 1)
+    expected = int((members[first] * members[second]).sum() + (members[repeated] * (members[repeated] - 1) // 2).sum())
+    if expected > most:
+        raise too_many(expected, most)
+    return _rows_of_hashes(
+        group,
+        np.concatenate([first, repeated]),
+        np.concatenate([second, repeated]),
+        np.concatenate([distance, np.zeros(len(repeated), np.int64)]),
+    )
+
+
+def affordable_bits(pictures: pd.DataFrame, bits: int, least: int) -> int:
+    """Return in how many bits hashes may differ, at most `bits`, for `look_alikes` not to find too many pairs.
+
+    Alike pictures grow with the square of all. How many there are is estimated from some of the pictures.
+
+    Args:
+        pictures: `image_id` and `phash`.
+        bits: As many as are wished for.
+        least: Fewer are not returned, whatever they find.
+
+    Raises:
+        InputError: a hash is not 16 hexadecimal digits.
+    """
+    hashes = _as_integers(pictures)
+    some = hashes[spread_rows(np.arange(len(hashes)), _SAMPLED)]
+    at_distance = np.zeros(HASH_BITS + 1, np.int64)
+    for one in some:
+        at_distance += np.bincount(np.bitwise_count(hashes ^ one), minlength=HASH_BITS + 1)
+    at_distance[0] -= len(some)  # each is its own likeness
+    pairs = np.cumsum(at_distance) * len(hashes) / max(len(some), 1) / 2
+    return next((fewer for fewer in range(bits, least, -1) if pairs[fewer] <= _most_pairs(len(hashes)) / 2), least)
+
+
+def _most_pairs(pictures: int) -> int:
+    return max(MOST_PAIRS, MOST_PAIRS_A_PICTURE * pictures)
+
+
+def _rows_of_hashes(group: np.ndarray, first: np.ndarray, second: np.ndarray, distance: np.ndarray) -> pd.DataFrame:
+    """Return the pairs of pictures that have pairs of hashes, as `look_alikes` does.
+
+    Args:
+        group: (n,) number of the hash of each picture.
+        first: (m,) number of one hash of each pair, its own partner where its pictures are paired with each other.
+        second: (m,) number of the other.
+        distance: (m,) bits in which they differ.
+    """
+    rows, members = np.argsort(group, kind="stable"), np.bincount(group)
+    start, products = np.cumsum(members) - members, members[first] * members[second]
+    pair = np.repeat(np.arange(len(first)), products)
+    within = np.arange(len(pair)) - np.repeat(np.cumsum(products) - products, products)
+    a, b = np.divmod(within, members[second][pair])
+    once = (first != second)[pair] | (a < b)
+    ends = np.stack([rows[start[first][pair] + a], rows[start[second][pair] + b]], axis=1)[once]
+    ends.sort(axis=1)
+    found = pd.DataFrame({"row_a": ends[:, 0], "row_b": ends[:, 1], "distance": distance[pair][once]})
+    return found.sort_values(["row_a", "row_b"], ignore_index=True)
 
 
 def _across_sides(pairs: pd.DataFrame, pictures: pd.DataFrame) -> pd.DataFrame:
@@ -100,49 +145,10 @@ def _across_sides(pairs: pd.DataFrame, pictures: pd.DataFrame) -> pd.DataFrame:
 
 def _as_integers(pictures: pd.DataFrame) -> np.ndarray:
     """Return the perceptual hashes as (n,) uint64."""
-    wrong = pictures.loc[~pictures["phash"].astype(str).str.fullmatch("[0-9a-fA-F]{16}"), "image_id"]
+    wrong = pictures.loc[~pictures["phash"].astype(str).str.fullmatch(f"[0-9a-fA-F]{{{HASH_BITS // 4}}}"), "image_id"]
     if len(wrong):
         raise InputError(
             f"{len(wrong)} pictures have no perceptual hash of 16 hexadecimal digits, for example {wrong.iloc[0]}: "
             "materialize raw_images again."
         )
     return np.array([int(digits, 16) for digits in pictures["phash"]], dtype=np.uint64)
-
-
-def _close_pairs(hashes: np.ndarray, threshold: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return every pair i <= j of hashes that differ in at most `threshold` bits, and in how many.
-
-    The bits are dealt into threshold + 1 bands. Two hashes that differ in at most `threshold` bits agree in
-    all bits of at least one band (pigeonhole), so only hashes that share a band are compared.
-
-    Args:
-        hashes: (n,) uint64, all different.
-
-    Returns:
-        Three (m,) arrays: i, j and the distance, each pair once; (i, i, 0) is among them.
-    """
-    found = [np.repeat(np.arange(len(hashes))[:, None], 2, axis=1)]
-    for band in range(threshold + 1):
-        # Every (threshold + 1)-th bit, because neighbouring bits of a pHash depend on each other.
-        mask = np.uint64(sum(1 << bit for bit in range(band, HASH_BITS, threshold + 1)))
-        for i, j in _pairs_of_equals(hashes & mask):
-            near = np.bitwise_count(hashes[i] ^ hashes[j]) <= threshold
-            found.append(np.stack([i[near], j[near]], axis=1))
-    pairs = np.unique(np.concatenate(found), axis=0)
-    i, j = pairs[:, 0], pairs[:, 1]
-    return i, j, np.bitwise_count(hashes[i] ^ hashes[j])
-
-
-def _pairs_of_equals(keys: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield, as arrays, all pairs i < j with keys[i] == keys[j], shift by shift along the sorted keys."""
-    order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    start = np.arange(len(keys))
-    shift = 1
-    while len(start):
-        start = start[start + shift < len(keys)]
-        # Equal keys stand together, so a key without an equal at this distance has none further on.
-        start = start[ordered[start] == ordered[start + shift]]
-        if len(start):
-            yield order[start], order[start + shift]
-        shift += 1

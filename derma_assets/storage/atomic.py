@@ -109,6 +109,26 @@ def copy_folder(source: Path, target: Path) -> None:
             shutil.copyfile(below, copy)
 
 
+def link_folder(source: Path, target: Path) -> None:
+    """Make the folder `target`, which must not exist, with the files of `source`: hard links, else copies.
+
+    Only for files that are replaced and never written into, as everything in the store.
+
+    Raises:
+        OSError: the first file that could be neither linked nor copied, with its reason.
+    """
+    target.mkdir(parents=True)
+    for below in sorted(source.rglob("*")):
+        made = target / below.relative_to(source)
+        if below.is_dir():
+            made.mkdir()
+            continue
+        try:
+            os.link(below, made)
+        except OSError:  # Another disk, or one that knows no links.
+            shutil.copyfile(below, made)
+
+
 def _sync(path: Path) -> None:
     """Flush what was written to the disk, so that a power cut cannot leave a renamed but empty file."""
     for file in path.rglob("*") if path.is_dir() else [path]:

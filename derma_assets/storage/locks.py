@@ -73,6 +73,7 @@ def _held(store: Path, name: Name, mode: Mode, does: str, say: Callable[[str], N
     note = folder / f"{uuid.uuid4().hex[:8]}.json"
     with explained(store), _lockable(store):
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / _LOCK).touch()  # for whoever may write to the store; filelock makes it for this user alone
         lock = ReadWriteLock(folder / _LOCK, is_singleton=False)
         acquire = lock.acquire_write if mode == "write" else lock.acquire_read
         try:

@@ -1,7 +1,6 @@
 """The pictures of a trial: at its size, framed its way, made once and kept."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from PIL import Image
 
 from derma_assets.dataset.image_arrays import FORMAT, INDEX, PIXELS, ImageArrays, build_image_arrays
 from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION, model_input, open_picture
-from derma_assets.progress import progress
+from derma_assets.in_order import in_order
 from derma_assets.storage.atomic import replacing
 from derma_assets.study.trials import Framing
 
@@ -39,7 +38,7 @@ def trial_pictures(manifest: pd.DataFrame, size: int, framing: Framing, folder: 
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as beside:
         if framing == "centre":
-            build_image_arrays(manifest, size, beside, None)
+            build_image_arrays(manifest, size, beside)
         else:
             _build(readable, size, framing, beside)
     return ImageArrays.open(path)
@@ -52,9 +51,11 @@ def _build(readable: pd.DataFrame, size: int, framing: Framing, folder: Path) ->
         return model_input(frame(open_picture(Path(path))), size)
 
     folder.mkdir(parents=True)
-    with ThreadPoolExecutor() as threads:
-        pictures = list(progress(threads.map(pixels_of, readable["path"]), "framing", total=len(readable)))
-    np.save(folder / PIXELS, np.stack(pictures))
+    with (folder / PIXELS).open("wb") as file:
+        described = {"descr": "|u1", "fortran_order": False, "shape": (len(readable), size, size, 3)}
+        np.lib.format.write_array_header_1_0(file, described)
+        for pixels in in_order(pixels_of, readable["path"].tolist(), "framing"):
+            file.write(pixels.tobytes())
     readable[["image_id", "sha256"]].reset_index(drop=True).to_parquet(folder / INDEX)
     (folder / FORMAT).write_text(json.dumps({"size": size, "preprocessing": PREPROCESSING_VERSION}) + "\n")
 

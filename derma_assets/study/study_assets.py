@@ -58,7 +58,7 @@ def trial_figures(
         precision=chosen_precision(chosen.precision),
     )
     validation = labelled_pictures(arrays, grouped_splits[grouped_splits["split"] == VALIDATION])
-    pictures = arrays.pixels[validation.rows]
+    pictures = arrays.pixels.at(validation.rows)
     predictions = predictions_table(validation.pictures, Predictor(trained.model)(pictures))
     table = validation_table(
         view_predictions_table(trained.model, pictures, predictions, counts=VIEWS),

@@ -20,8 +20,11 @@ from derma_assets.stage import OWNERS, clear_failure, settings_version, stage_as
 from derma_assets.storage.fingerprint import fingerprint_arrays, fingerprint_table
 from derma_assets.storage.paths import scratch_path
 from derma_assets.storage.stored_model import StoredModel
+from derma_assets.training.cluster import cluster_of_chief
 from derma_assets.training.curves import kept_epoch, training_curves
+from derma_assets.training.group import take_part
 from derma_assets.training.hardware import chosen_precision
+from derma_assets.training.job import TrainingJob
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.training.predictions import predictions_table
 from derma_assets.training.predictor import Predictor
@@ -92,18 +95,29 @@ def trained_classifier(
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Train the classifier by the chosen recipe."""
     chosen = settings()
+    cluster = cluster_of_chief()
+    recipe = named_recipe(config.recipe or chosen.recipe, config.epochs or chosen.epochs)
+    backbone = BackboneChoice(
+        weights=chosen.initial_weights,
+        alpha=chosen.alpha,
+        trainable_layers=chosen.trainable_layers if config.trainable_layers is None else config.trainable_layers,
+    )
+    precision = chosen_precision(chosen.precision)
+
+    def together(state_path: Path) -> None:
+        assert cluster is not None
+        job = TrainingJob(image_arrays, training_set, recipe, backbone, chosen.seed, precision, state_path)
+        take_part(cluster, job, chosen.cluster_wait_s)
+
     trained = train_classifier(
         ImageArrays.open(image_arrays),
         training_set,
-        recipe=named_recipe(config.recipe or chosen.recipe, config.epochs or chosen.epochs),
-        backbone=BackboneChoice(
-            weights=chosen.initial_weights,
-            alpha=chosen.alpha,
-            trainable_layers=chosen.trainable_layers if config.trainable_layers is None else config.trainable_layers,
-        ),
+        recipe=recipe,
+        backbone=backbone,
         seed=chosen.seed,
         state_folder=scratch_path(chosen.store, "training"),
-        precision=chosen_precision(chosen.precision),
+        precision=precision,
+        together=together if cluster else None,
     )
     kept = kept_epoch(trained.history)
     curves = figure(training_curves(trained.history))
@@ -121,6 +135,7 @@ def trained_classifier(
             "seconds": float(trained.history["seconds"].sum()),
             "resumed_after_epoch": trained.resumed_after_epoch,
             "precision": trained.precision,
+            "processes": len(cluster.names) if cluster else 1,
             "curves": curves,
             "note": note(),
             "recipe": dg.MetadataValue.json(trained.recipe.model_dump()),
@@ -175,7 +190,7 @@ def view_predictions(trained_model: StoredModel, image_arrays: Path, predictions
     changes is what there is to gain or to lose; `view_metrics` says which.
     """
     arrays = ImageArrays.open(image_arrays)
-    pictures = arrays.pixels[arrays.rows(predictions["image_id"].tolist())]
+    pictures = arrays.pixels.at(arrays.rows(predictions["image_id"].tolist()))
     table = view_predictions_table(trained_model.load(), pictures, predictions)
     return dg.MaterializeResult(
         value=table,

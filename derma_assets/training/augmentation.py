@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from derma_assets.tensorflow_runtime import import_tensorflow
+from derma_assets.training.parts import Part
 from derma_assets.training.recipe import Augmentation
 
 # Batches are made side by side; threads within one picture would only get in each other's way.
@@ -19,25 +20,28 @@ cv2.setNumThreads(1)
 _ALIGNMENT = 64
 
 
-def augment(pictures: Any, seed: Any, how: Augmentation) -> Any:
+def augment(pictures: Any, seed: Any, how: Augmentation, part: Part | None = None) -> Any:
     """Return randomly changed pictures.
 
     Args:
         pictures: (n, s, s, 3) uint8 or float32 tensor, RGB 0..255.
         seed: (2,) int64 tensor; equal seeds give equal changes.
         how: Ranges of the changes.
+        part: Which pictures of a batch these are, if not all: they change as they would in the whole one.
 
     Returns:
         (n, s, s, 3) float32 tensor, RGB 0..255.
     """
     tf = import_tensorflow()
     pictures = tf.convert_to_tensor(pictures)
-    count, side = tf.shape(pictures)[0], tf.shape(pictures)[1]
+    count, side = tf.shape(pictures)[0] if part is None else part.count, tf.shape(pictures)[1]
     seeds = tf.random.split(seed, 3)
-    drawn = [pictures, _transforms(count, side, seeds[0], how)]
+    drawn = [_transforms(count, side, seeds[0], how)]
     if how.brightness or how.contrast or how.colour:
         drawn += _colours(count, seeds[1], how)
-    return tf.ensure_shape(tf.numpy_function(_changed, drawn, tf.float32, stateful=False), pictures.shape)
+    if part is not None:
+        drawn = [part.of(values) for values in drawn]
+    return tf.ensure_shape(tf.numpy_function(_changed, [pictures, *drawn], tf.float32, stateful=False), pictures.shape)
 
 
 def _changed(pictures: np.ndarray, transforms: np.ndarray, *colours: np.ndarray) -> np.ndarray:
@@ -67,29 +71,32 @@ def _aligned(shape: tuple[int, ...]) -> np.ndarray:
     return memory[start : start + size].view(np.float32).reshape(shape)
 
 
-def mixed(pictures: Any, targets: Any, weights: Any, seed: Any, alpha: float) -> tuple[Any, Any, Any]:
+def mixed(
+    pictures: Any, targets: Any, weights: Any, seed: Any, alpha: float, part: Part | None = None
+) -> tuple[Any, Any, Any]:
     """Return the batch with every picture mixed with another of it, and the targets and weights alike.
 
     Args:
-        pictures: (n, s, s, 3) float32.
+        pictures: (n, s, s, 3) float32; with `part`, the pictures of that part of the batch alone.
         targets: (n, 7) float32, one-hot.
         weights: (n,) float32 loss weights.
         seed: (2,) int64 tensor.
         alpha: The share of the other picture is drawn from Beta(alpha, alpha), one for each picture.
+        part: Which pictures of the batch are there, if not all.
 
     Source: Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
     """
     tf = import_tensorflow()
     first, second = tf.unstack(
-        tf.random.stateless_gamma([2, tf.shape(pictures)[0]], tf.random.split(seed, 4)[3], alpha=alpha)
+        tf.random.stateless_gamma([2, tf.shape(weights)[0]], tf.random.split(seed, 4)[3], alpha=alpha)
     )
     share = first / tf.maximum(first + second, 1e-30)
 
-    def mix(values: Any) -> Any:
+    def mix(values: Any, share: Any = share) -> Any:
         of_one = tf.reshape(share, [-1] + [1] * (len(values.shape) - 1))
         return values * of_one + values[::-1] * (1 - of_one)
 
-    return mix(pictures), mix(targets), mix(weights)
+    return mix(pictures, share if part is None else part.of(share)), mix(targets), mix(weights)
 
 
 def _transforms(count: Any, side: Any, seed: Any, how: Augmentation) -> Any:

@@ -181,7 +181,8 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = settings()
     try:
         arrays = ImageArrays.open(_stored(chosen, "image_arrays", "folder"))
-        arrays.pixels.max()  # reads every page, as an epoch over all pictures does
+        for batch in arrays.pixels.batches():  # reads every picture, as an epoch does
+            batch.max()
         stage(chosen, arrays, pd.read_parquet(_stored(chosen, "grouped_splits", "table")))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,5 +1,6 @@
 """State of an interrupted training, kept so that it goes on from its last whole epoch with the same numbers."""
 
+import io
 import json
 import logging
 import zipfile
@@ -7,6 +8,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -36,14 +38,8 @@ class TrainingState:
 
     def save(self, path: Path) -> None:
         """Write the state to one file, atomically; with object storage, for other machines too."""
-        arrays = {
-            f"{group}_{index:04d}": array
-            for group in ("weights", "hidden", "best")
-            for index, array in enumerate(getattr(self, group))
-        }
-        document = json.dumps({"history": self.history, "finished": self.finished})
         with replacing(path) as beside, beside.open("wb") as handle:
-            np.savez(handle, document=np.array(document), **arrays)
+            self._write(handle)
         share_unfinished(path)
 
     @classmethod
@@ -53,13 +49,38 @@ class TrainingState:
         if not path.is_file():
             return cls()
         try:
-            with np.load(path) as stored:
-                document = json.loads(str(stored["document"]))
-                groups = {
-                    group: [stored[name] for name in sorted(stored.files) if name.startswith(f"{group}_")]
-                    for group in ("weights", "hidden", "best")
-                }
+            with path.open("rb") as handle:
+                return cls._read(handle)
         except (ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:  # every entry has a checksum
             _log.warning("%s is damaged (%s): training begins again", path, error)
             return cls()
+
+    def to_bytes(self) -> bytes:
+        """Return what `save` writes."""
+        handle = io.BytesIO()
+        self._write(handle)
+        return handle.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "TrainingState":
+        """Return the state that `to_bytes` gave."""
+        return cls._read(io.BytesIO(content))
+
+    def _write(self, handle: IO[bytes]) -> None:
+        arrays = {
+            f"{group}_{index:04d}": array
+            for group in ("weights", "hidden", "best")
+            for index, array in enumerate(getattr(self, group))
+        }
+        document = json.dumps({"history": self.history, "finished": self.finished})
+        np.savez(handle, document=np.array(document), **arrays)
+
+    @classmethod
+    def _read(cls, handle: IO[bytes]) -> "TrainingState":
+        with np.load(handle) as stored:
+            document = json.loads(str(stored["document"]))
+            groups = {
+                group: [stored[name] for name in sorted(stored.files) if name.startswith(f"{group}_")]
+                for group in ("weights", "hidden", "best")
+            }
         return cls(history=document["history"], finished=document["finished"], **groups)

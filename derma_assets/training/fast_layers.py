@@ -13,6 +13,8 @@ import numpy as np
 
 from derma_assets.tensorflow_runtime import import_keras, import_tensorflow
 from derma_assets.training.hardware import Precision
+from derma_assets.training.parts import part_at_hand
+from derma_assets.training.synchronized_norm import synchronized_batch_norm
 
 
 def pointwise_convolution(pictures: Any, kernel: Any, in_bfloat16: bool) -> Any:
@@ -71,10 +73,23 @@ def fast_twin(model: Any, batch_norm_momentum: float, precision: Precision) -> A
             if not (training and self.trainable):
                 mean, variance = tf.convert_to_tensor(self.moving_mean), tf.convert_to_tensor(self.moving_variance)
                 return fused(inputs, scale, offset, mean, variance, epsilon=self.epsilon, is_training=False)[0]
-            outputs, mean, variance = fused(inputs, scale, offset, epsilon=self.epsilon, is_training=True)
+            replica = tf.distribute.get_replica_context()
+            if replica is not None and replica.num_replicas_in_sync > 1:
+                near = tf.stop_gradient(tf.convert_to_tensor(self.moving_mean))
+                outputs, mean, variance = synchronized_batch_norm(inputs, scale, offset, near, self.epsilon)
+            else:
+                outputs, mean, variance = fused(inputs, scale, offset, epsilon=self.epsilon, is_training=True)
             for moving, seen in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving * self.momentum + seen * (1.0 - self.momentum))
             return outputs
+
+    class WholeBatchDropout(keras.layers.Dropout):  # type: ignore[name-defined]
+        def call(self, inputs: Any, training: bool = False) -> Any:
+            part = part_at_hand()
+            if part is None or not training:
+                return super().call(inputs, training=training)
+            kept = super().call(tf.ones([part.count, *inputs.shape[1:]], inputs.dtype), training=True)
+            return inputs * part.of(kept)
 
     class DoneBefore(keras.layers.Layer):  # type: ignore[name-defined]
         def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -90,6 +105,8 @@ def fast_twin(model: Any, batch_norm_momentum: float, precision: Precision) -> A
         if type(layer) is keras.layers.BatchNormalization:
             kind = FusedBatchNormalization
             config["momentum"] = batch_norm_momentum
+        elif type(layer) is keras.layers.Dropout:
+            kind = WholeBatchDropout
         elif in_bfloat16 and _is_pointwise(layer):
             kind = FrozenPointwise if layer.name in folded else Pointwise
         if layer.name in folded:

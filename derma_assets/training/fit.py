@@ -2,12 +2,14 @@
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from derma_assets.dataset.stored_rows import Rows
 from derma_assets.diagnoses import CODES
 from derma_assets.errors import UserError
 from derma_assets.progress import bar
@@ -16,13 +18,21 @@ from derma_assets.training.checkpoint import TrainingState
 from derma_assets.training.class_weights import class_weights
 from derma_assets.training.fast_layers import bring_back, fast_twin
 from derma_assets.training.hardware import Precision, training_strategy
-from derma_assets.training.input_pipeline import prediction_batches, training_batches
+from derma_assets.training.input_pipeline import (
+    prediction_batches,
+    prediction_parts,
+    training_batches,
+    training_parts,
+)
 from derma_assets.training.recipe import Recipe
+from derma_assets.training.together import fit_together, replicas_of
+
+VALIDATION_BATCH = 64
 
 
 def fit(
     model: Any,
-    pixels: np.ndarray,
+    pixels: Rows,
     train: tuple[np.ndarray, np.ndarray],
     validation: tuple[np.ndarray, np.ndarray],
     recipe: Recipe,
@@ -37,7 +47,7 @@ def fit(
 
     Args:
         model: The classifier, see `mobilenet.build_classifier`.
-        pixels: (m, s, s, 3) uint8, memory-mapped.
+        pixels: (m, s, s, 3) uint8.
         train: (n,) rows of `pixels` and (n,) int class indices to learn from.
         validation: The same, to choose the best epoch by.
         recipe: How to train.
@@ -49,44 +59,89 @@ def fit(
         One row per epoch: epoch, loss, accuracy, macro_f1, the same on validation with the prefix `val_`,
         learning_rate, seconds, and `kept`, which is true for the epoch whose weights the model ends with.
     """
-    keras = import_keras()
-    rows, labels = train
-    steps = math.ceil(len(rows) / recipe.batch_size)
     state = TrainingState.load(state_path)
-    with training_strategy().scope():
-        learner = fast_twin(model, recipe.batch_norm_momentum, precision)
-        _compile(learner, recipe, steps, precision)
-    epochs_callbacks = _schedule(recipe)
-    keeper = _keeper(learner, state, state_path, epochs_callbacks, steps, recipe.epochs)
-    if not state.finished:
-        keras.utils.set_random_seed(seed + len(state.history))
-        weights = class_weights(labels, recipe.class_weight_power, recipe.class_weight_factors)
-        learner.fit(
-            training_batches(
-                pixels,
-                rows,
-                labels,
-                weights[labels],
-                recipe=recipe,
-                first_epoch=len(state.history),
-                seed=seed,
-            ),
-            validation_data=_validation_batches(pixels, *validation),
-            initial_epoch=len(state.history),
-            epochs=recipe.epochs,
-            steps_per_epoch=steps,
-            shuffle=False,  # the batches come in the order that the seed and the epoch give
-            callbacks=[*epochs_callbacks, keeper],
-            verbose=0,
-        )
+    learner = learn(
+        model,
+        pixels,
+        train,
+        validation,
+        recipe,
+        seed=seed,
+        state=state,
+        keep=lambda: state.save(state_path),
+        precision=precision,
+        strategy=training_strategy(),
+    )
     if recipe.average_decay:
         _restore(learner, state)
         learner.optimizer.finalize_variable_values(learner.trainable_variables)
-        _estimate_batch_norms(learner, pixels, rows, labels, recipe, seed)
+        _estimate_batch_norms(learner, pixels, *train, recipe, seed)
     else:
         learner.set_weights(state.best if recipe.keep == "best" else state.weights)
     bring_back(learner, model)
     return kept_epoch_marked(pd.DataFrame(state.history), recipe)
+
+
+def learn(
+    model: Any,
+    pixels: Rows,
+    train: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray],
+    recipe: Recipe,
+    *,
+    seed: int,
+    state: TrainingState,
+    keep: Callable[[], None],
+    precision: Precision,
+    strategy: Any,
+) -> Any:
+    """Train from `state` to the last epoch, and return the model that has learnt: the stand-in of `model`.
+
+    Args:
+        state: What is known so far; it is brought up to date after every epoch.
+        keep: Called then.
+        strategy: Of `tf.distribute`: which devices learn together. The others are as in `fit`.
+    """
+    keras = import_keras()
+    rows, labels = train
+    steps = math.ceil(len(rows) / recipe.batch_size)
+    with strategy.scope():
+        learner = fast_twin(model, recipe.batch_norm_momentum, precision)
+        _compile(learner, recipe, steps, precision)
+    if state.finished:
+        return learner
+    epochs_callbacks = _schedule(recipe)
+    callbacks = [*epochs_callbacks, _keeper(learner, state, keep, epochs_callbacks, steps, recipe.epochs)]
+    keras.utils.set_random_seed(seed + len(state.history))
+    weights = class_weights(labels, recipe.class_weight_power, recipe.class_weight_factors)
+    first_epoch = len(state.history)
+    order: dict[str, Any] = {"recipe": recipe, "first_epoch": first_epoch, "seed": seed}
+    if strategy.num_replicas_in_sync == 1:
+        learner.fit(
+            training_batches(pixels, rows, labels, weights[labels], **order),
+            validation_data=_validation_batches(pixels, *validation),
+            initial_epoch=first_epoch,
+            epochs=recipe.epochs,
+            steps_per_epoch=steps,
+            shuffle=False,  # the batches come in the order that the seed and the epoch give
+            callbacks=callbacks,
+            verbose=0,
+        )
+        return learner
+    shared = replicas_of(strategy)
+    fit_together(
+        learner,
+        strategy,
+        training_parts(pixels, rows, labels, weights[labels], **order, share=shared),
+        prediction_parts(pixels, *validation, share=shared, batch_size=VALIDATION_BATCH),
+        metrics=_metrics,
+        steps=steps,
+        validation_steps=math.ceil(len(validation[0]) / VALIDATION_BATCH),
+        first_epoch=first_epoch,
+        epochs=recipe.epochs,
+        callbacks=callbacks,
+    )
+    return learner
 
 
 def kept_epoch_marked(history: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
@@ -96,10 +151,18 @@ def kept_epoch_marked(history: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
     return history.assign(kept=[position == kept for position in range(len(history))])
 
 
-def _validation_batches(pixels: np.ndarray, rows: np.ndarray, labels: np.ndarray) -> Any:
+def _validation_batches(pixels: Rows, rows: np.ndarray, labels: np.ndarray) -> Any:
     tf = import_tensorflow()
-    targets = tf.data.Dataset.from_tensor_slices(tf.one_hot(labels, len(CODES))).batch(64)
-    return tf.data.Dataset.zip(prediction_batches(pixels, rows, batch_size=64), targets)
+    targets = tf.data.Dataset.from_tensor_slices(tf.one_hot(labels, len(CODES))).batch(VALIDATION_BATCH)
+    return tf.data.Dataset.zip(prediction_batches(pixels, rows, batch_size=VALIDATION_BATCH), targets)
+
+
+def _metrics() -> list[Any]:
+    keras = import_keras()
+    return [
+        keras.metrics.CategoricalAccuracy(name="accuracy"),
+        keras.metrics.F1Score(average="macro", name="macro_f1"),
+    ]
 
 
 def _compile(learner: Any, recipe: Recipe, steps: int, precision: Precision) -> None:
@@ -130,10 +193,7 @@ def _compile(learner: Any, recipe: Recipe, steps: int, precision: Precision) -> 
     learner.compile(
         optimizer=optimizer,
         loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
-        metrics=[
-            keras.metrics.CategoricalAccuracy(name="accuracy"),
-            keras.metrics.F1Score(average="macro", name="macro_f1"),
-        ],
+        metrics=_metrics(),
     )
     optimizer.build(learner.trainable_variables)
 
@@ -183,7 +243,7 @@ def _restore(learner: Any, state: TrainingState) -> None:
 
 
 def _estimate_batch_norms(
-    learner: Any, pixels: np.ndarray, rows: np.ndarray, labels: np.ndarray, recipe: Recipe, seed: int
+    learner: Any, pixels: Rows, rows: np.ndarray, labels: np.ndarray, recipe: Recipe, seed: int
 ) -> None:
     """Let the batch normalizations forget the statistics of other weights: one epoch of pictures, nothing learned."""
     once = recipe.model_copy(update={"epochs": recipe.epochs + 1})
@@ -195,7 +255,9 @@ def _estimate_batch_norms(
         see(pictures)
 
 
-def _keeper(learner: Any, state: TrainingState, path: Path, others: list[Any], steps: int, epochs: int) -> Any:
+def _keeper(
+    learner: Any, state: TrainingState, keep: Callable[[], None], others: list[Any], steps: int, epochs: int
+) -> Any:
     """Return the callback that shows progress, keeps the state after every epoch, and restores it at the start."""
     keras = import_keras()
 
@@ -234,7 +296,7 @@ def _keeper(learner: Any, state: TrainingState, path: Path, others: list[Any], s
                 state.best = state.weights
             # In the same write as the weights: a run killed in between would train one epoch too many.
             state.finished = bool(learner.stop_training) or epoch + 1 == epochs
-            state.save(path)
+            keep()
             self.bar.set_postfix(
                 {name: f"{row[name]:.3f}" for name in ("loss", "val_loss", "val_macro_f1") if name in row}
             )

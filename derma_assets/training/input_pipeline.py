@@ -1,4 +1,4 @@
-"""Batches for training and prediction, read from the memory-mapped pictures as they are needed."""
+"""Batches for training and prediction, read from the stored pictures as they are needed."""
 
 import os
 from collections.abc import Callable
@@ -6,28 +6,37 @@ from typing import Any
 
 import numpy as np
 
+from derma_assets.dataset.stored_rows import Rows
 from derma_assets.diagnoses import CODES
 from derma_assets.tensorflow_runtime import import_tensorflow
 from derma_assets.training.augmentation import augment, mixed
+from derma_assets.training.parts import Part, Share, part_of_batch
 from derma_assets.training.recipe import Recipe
+
+# From (b, s, s, 3) pictures to the same flipped or turned.
+Turn = Callable[[np.ndarray], np.ndarray]
 
 # Batches that are made at once: more than cores would only wait, more than eight only fill the memory.
 _SIDE_BY_SIDE = max(2, min(os.cpu_count() or 1, 8))
 
 
-def _reader(pixels: np.ndarray) -> Callable[[Any], Any]:
+def _reader(pixels: Rows, turned: Turn | None = None) -> Callable[[Any], Any]:
     """Return a TensorFlow function from (b,) int64 rows to (b, s, s, 3) uint8 pictures."""
     tf = import_tensorflow()
 
+    def chosen_pixels(chosen: np.ndarray) -> np.ndarray:
+        pictures = np.asarray(pixels[chosen])
+        return pictures if turned is None else np.ascontiguousarray(turned(pictures))
+
     def read(rows: Any) -> Any:
-        batch = tf.numpy_function(lambda chosen: np.asarray(pixels[chosen]), [rows], tf.uint8, stateful=False)
+        batch = tf.numpy_function(chosen_pixels, [rows], tf.uint8, stateful=False)
         return tf.ensure_shape(batch, [None, *pixels.shape[1:]])
 
     return read
 
 
 def training_batches(
-    pixels: np.ndarray,
+    pixels: Rows,
     rows: np.ndarray,
     labels: np.ndarray,
     weights: np.ndarray,
@@ -42,7 +51,7 @@ def training_batches(
     not the run was interrupted before it. The last, smaller batch of an epoch is kept.
 
     Args:
-        pixels: (m, s, s, 3) uint8, memory-mapped.
+        pixels: (m, s, s, 3) uint8.
         rows: (n,) int rows of `pixels` to train on.
         labels: (n,) int class indices.
         weights: (n,) float32 loss weights.
@@ -51,27 +60,89 @@ def training_batches(
     Returns:
         `tf.data.Dataset` of ((b, s, s, 3) float32 pictures, (b, 7) one-hot float32, (b,) float32 weights).
     """
+    load = _loader(pixels, rows, labels, weights, recipe, seed)
+
+    def whole(epoch: Any, step: Any, chosen: Any) -> tuple[Any, Any, Any]:
+        return load(epoch, step, chosen, None)
+
+    return (
+        _steps(labels, recipe, first_epoch, seed)
+        .map(whole, num_parallel_calls=_SIDE_BY_SIDE, deterministic=True)
+        .prefetch(4)
+    )
+
+
+def training_parts(
+    pixels: Rows,
+    rows: np.ndarray,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    *,
+    recipe: Recipe,
+    first_epoch: int,
+    seed: int,
+    share: Share,
+) -> Any:
+    """Return a dataset of parts of the batches that `training_batches` would give, for several devices.
+
+    Of every batch it has one part for each replica of this process, one after the other. Only the pictures of the part
+    are read and changed; targets and weights are the whole batch's.
+
+    Args:
+        share: Which replicas are this process's. The other arguments are as in `training_batches`.
+
+    Returns:
+        `tf.data.Dataset` without end of ((b, s, s, 3) float32 pictures, (b,) int32 positions in the batch, (n, 7)
+        float32 targets, (n,) float32 weights).
+    """
     tf = import_tensorflow()
-    read = _reader(pixels)
+    load = _loader(pixels, rows, labels, weights, recipe, seed)
+
+    def for_each_replica(epoch: Any, step: Any, chosen: Any) -> Any:
+        return tf.data.Dataset.from_tensor_slices(list(share.here)).map(lambda replica: (epoch, step, chosen, replica))
+
+    def of_replica(epoch: Any, step: Any, chosen: Any, replica: Any) -> tuple[Any, Any, Any, Any]:
+        part = part_of_batch(tf.size(chosen), replica, share.replicas)
+        pictures, targets, batch_weights = load(epoch, step, chosen, part)
+        return pictures, part.positions, targets, batch_weights
+
+    return (
+        _steps(labels, recipe, first_epoch, seed)
+        .flat_map(for_each_replica)
+        .map(of_replica, num_parallel_calls=_SIDE_BY_SIDE, deterministic=True)
+        .prefetch(4)
+        .repeat()  # so that TensorFlow need not ask all processes, before each step, whether there is another
+    )
+
+
+def _steps(labels: np.ndarray, recipe: Recipe, first_epoch: int, seed: int) -> Any:
+    """Return a dataset of (epoch, step, (b,) positions of the pictures), both counted from 0."""
+    tf = import_tensorflow()
     draw = _order(labels, recipe.class_sampling_power, seed)
-    rows, labels, weights = tf.constant(rows, tf.int64), tf.constant(labels, tf.int64), tf.constant(weights)
 
     def one_epoch(epoch: Any) -> Any:
         batches = tf.data.Dataset.from_tensor_slices(draw(epoch)).batch(recipe.batch_size).enumerate()
         return batches.map(lambda step, chosen: (epoch, step, chosen))
 
-    def load(epoch: Any, step: Any, chosen: Any) -> tuple[Any, Any, Any]:
-        batch_seed = tf.stack([tf.constant(seed, tf.int64) * 1_000_003 + epoch, step])
-        pictures = augment(read(tf.gather(rows, chosen)), batch_seed, recipe.augmentation)
-        batch = pictures, tf.one_hot(tf.gather(labels, chosen), len(CODES)), tf.gather(weights, chosen)
-        return mixed(*batch, batch_seed, recipe.mixup) if recipe.mixup else batch
+    return tf.data.Dataset.range(first_epoch, recipe.epochs).flat_map(one_epoch)
 
-    return (
-        tf.data.Dataset.range(first_epoch, recipe.epochs)
-        .flat_map(one_epoch)
-        .map(load, num_parallel_calls=_SIDE_BY_SIDE, deterministic=True)
-        .prefetch(4)
-    )
+
+def _loader(
+    pixels: Rows, rows: np.ndarray, labels: np.ndarray, weights: np.ndarray, recipe: Recipe, seed: int
+) -> Callable[[Any, Any, Any, Part | None], tuple[Any, Any, Any]]:
+    """Return a function from epoch, step, positions and part to the pictures of the part, all targets and weights."""
+    tf = import_tensorflow()
+    read = _reader(pixels)
+    rows, labels, weights = tf.constant(rows, tf.int64), tf.constant(labels, tf.int64), tf.constant(weights)
+
+    def load(epoch: Any, step: Any, chosen: Any, part: Part | None) -> tuple[Any, Any, Any]:
+        batch_seed = tf.stack([tf.constant(seed, tf.int64) * 1_000_003 + epoch, step])
+        here = chosen if part is None else part.of(chosen)
+        pictures = augment(read(tf.gather(rows, here)), batch_seed, recipe.augmentation, part)
+        batch = pictures, tf.one_hot(tf.gather(labels, chosen), len(CODES)), tf.gather(weights, chosen)
+        return mixed(*batch, batch_seed, recipe.mixup, part) if recipe.mixup else batch
+
+    return load
 
 
 def _order(labels: np.ndarray, sampling_power: float, seed: int) -> Callable[[Any], Any]:
@@ -85,9 +156,31 @@ def _order(labels: np.ndarray, sampling_power: float, seed: int) -> Callable[[An
     return lambda epoch: tf.random.stateless_categorical(log_chances, len(labels), [seed, epoch], tf.int64)[0]
 
 
-def prediction_batches(pixels: np.ndarray, rows: np.ndarray, batch_size: int = 64) -> Any:
-    """Return a dataset of (b, s, s, 3) float32 pictures, RGB 0..255, in the order of `rows`."""
+def prediction_batches(pixels: Rows, rows: np.ndarray, batch_size: int = 64, turned: Turn | None = None) -> Any:
+    """Return a dataset of (b, s, s, 3) float32 pictures, RGB 0..255, in the order of `rows`, each `turned` if told."""
     tf = import_tensorflow()
-    read = _reader(pixels)
+    read = _reader(pixels, turned)
     batches = tf.data.Dataset.from_tensor_slices(np.asarray(rows, np.int64)).batch(batch_size)
     return batches.map(lambda chosen: tf.cast(read(chosen), tf.float32)).prefetch(4)
+
+
+def prediction_parts(pixels: Rows, rows: np.ndarray, labels: np.ndarray, *, share: Share, batch_size: int) -> Any:
+    """Return a dataset of parts of batches to judge a model by, in the order of `rows`; see `training_parts`.
+
+    Returns:
+        `tf.data.Dataset` without end of ((b, s, s, 3) float32 pictures, (b,) int32 positions in the batch, (n, 7)
+        float32 targets).
+    """
+    tf = import_tensorflow()
+    read = _reader(pixels)
+    batches = tf.data.Dataset.from_tensor_slices((np.asarray(rows, np.int64), labels)).batch(batch_size)
+
+    def for_each_replica(chosen: Any, of_batch: Any) -> Any:
+        return tf.data.Dataset.from_tensor_slices(list(share.here)).map(lambda replica: (chosen, of_batch, replica))
+
+    def of_replica(chosen: Any, of_batch: Any, replica: Any) -> tuple[Any, Any, Any]:
+        part = part_of_batch(tf.size(chosen), replica, share.replicas)
+        pictures = tf.cast(read(part.of(chosen)), tf.float32)
+        return pictures, part.positions, tf.one_hot(of_batch, len(CODES))
+
+    return batches.flat_map(for_each_replica).map(of_replica).prefetch(4).repeat()

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from derma_assets.dataset.stored_rows import Rows
 from derma_assets.errors import InputError
 from derma_assets.progress import bar
 from derma_assets.tensorflow_runtime import import_keras, import_tensorflow
-from derma_assets.training.input_pipeline import prediction_batches
+from derma_assets.training.input_pipeline import Turn, prediction_batches
 
 
 class Predictor:
@@ -20,18 +21,21 @@ class Predictor:
         signature = [tf.TensorSpec(model.input_shape, tf.float32)]
         self._forward = tf.function(lambda batch: model(batch, training=False), input_signature=signature)
 
-    def __call__(self, pixels: np.ndarray, rows: np.ndarray | None = None, what: str = "predicting") -> np.ndarray:
+    def __call__(
+        self, pixels: Rows, rows: np.ndarray | None = None, what: str = "predicting", turned: Turn | None = None
+    ) -> np.ndarray:
         """Return (n, k) float32.
 
         Args:
             pixels: (m, S, S, 3) uint8.
             rows: (n,) which of the pictures; all of them if left out.
             what: Shown beside the progress.
+            turned: What is done to each batch of pictures before.
         """
         rows = np.arange(len(pixels)) if rows is None else rows
         outputs = []
         with bar(len(rows), what) as shown:
-            for batch in prediction_batches(pixels, rows):
+            for batch in prediction_batches(pixels, rows, turned=turned):
                 outputs.append(self._forward(batch).numpy())
                 shown.update(len(outputs[-1]))
         return np.concatenate(outputs) if outputs else np.empty((0, self._outputs), np.float32)

@@ -1,9 +1,11 @@
 """Training as a whole: choose a recipe, build the classifier, fit it, and keep the state between epochs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
@@ -55,6 +57,7 @@ def train_classifier(
     seed: int,
     state_folder: Path,
     precision: Precision,
+    together: Callable[[Path], None] | None = None,
 ) -> TrainedClassifier:
     """Train a classifier on the split `train`, choosing its epoch on `validation`.
 
@@ -68,10 +71,51 @@ def train_classifier(
         seed: Seed of everything random.
         state_folder: Folder of the state that is kept between epochs; other trainings' states in it are removed.
         precision: How the layers are computed while training, see `hardware.native_precision`.
+        together: Trains with other processes and leaves the finished state in the file it is given, see `group`. If
+            left out, this process trains alone.
 
     Raises:
         InputError: weights that cannot be had, or that have learnt from what is held out now.
     """
+    state_path = state_folder / f"{training_identity(arrays, splits, recipe, backbone, seed, precision)}.npz"
+    before = TrainingState.load(state_path)
+    if together is not None and not before.finished:
+        together(state_path)
+    prepared = prepare(arrays, splits, recipe, backbone, seed)
+    _remove_other_states(state_path)
+    history = fit(
+        prepared.model,
+        arrays.pixels,
+        prepared.train,
+        prepared.validation,
+        recipe,
+        seed=seed,
+        state_path=state_path,
+        precision=precision,
+    )
+    return TrainedClassifier(
+        prepared.model,
+        history,
+        recipe,
+        backbone,
+        train_pictures=len(prepared.train[0]),
+        validation_pictures=len(prepared.validation[0]),
+        resumed_after_epoch=len(before.history),
+        precision=precision,
+    )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `fit` needs: the classifier to be trained, and rows and class indices of either side of the split."""
+
+    model: Any
+    train: tuple[np.ndarray, np.ndarray]
+    validation: tuple[np.ndarray, np.ndarray]
+
+
+def prepare(arrays: ImageArrays, splits: pd.DataFrame, recipe: Recipe, backbone: BackboneChoice, seed: int) -> Prepared:
+    """Return what is trained and on what; see `train_classifier`."""
     train = labelled_pictures(arrays, splits[splits["split"] == TRAIN])
     validation = labelled_pictures(arrays, splits[splits["split"] == VALIDATION])
     model = build_classifier(
@@ -85,21 +129,7 @@ def train_classifier(
     initial = Path(backbone.weights).expanduser()
     if initial.suffix == ENDING:
         refuse_learnt_from(initial, splits)
-    state_path = _only_state(state_folder, training_identity(arrays, splits, recipe, backbone, seed, precision))
-    resumed_after = len(TrainingState.load(state_path).history)
-    history = fit(
-        model,
-        arrays.pixels,
-        (train.rows, train.labels),
-        (validation.rows, validation.labels),
-        recipe,
-        seed=seed,
-        state_path=state_path,
-        precision=precision,
-    )
-    return TrainedClassifier(
-        model, history, recipe, backbone, len(train.rows), len(validation.rows), resumed_after, precision
-    )
+    return Prepared(model, (train.rows, train.labels), (validation.rows, validation.labels))
 
 
 def training_identity(
@@ -111,17 +141,27 @@ def training_identity(
     precision: Precision,
 ) -> str:
     """Return the fingerprint of all that decides a training's result: equal identities, equal models on one machine."""
-    return fingerprint_json(
-        {
-            "code": TRAINING_VERSION,
-            "recipe": recipe.model_dump(),
-            "backbone": _identity_of_weights(backbone),
-            "seed": seed,
-            "precision": precision,
-            "pictures": arrays.fingerprint,
-            "splits": fingerprint_table(splits[["image_id", "dx", "split"]]),
-        }
-    )
+    return fingerprint_json(what_decides(arrays, splits, recipe, backbone, seed, precision))
+
+
+def what_decides(
+    arrays: ImageArrays,
+    splits: pd.DataFrame,
+    recipe: Recipe,
+    backbone: BackboneChoice,
+    seed: int,
+    precision: Precision,
+) -> dict[str, Any]:
+    """Return all that decides a training's result, by name."""
+    return {
+        "code": TRAINING_VERSION,
+        "recipe": recipe.model_dump(),
+        "backbone": _identity_of_weights(backbone),
+        "seed": seed,
+        "precision": precision,
+        "pictures": arrays.fingerprint,
+        "splits": fingerprint_table(splits[["image_id", "dx", "split"]]),
+    }
 
 
 def _identity_of_weights(backbone: BackboneChoice) -> dict[str, Any]:
@@ -133,10 +173,8 @@ def _identity_of_weights(backbone: BackboneChoice) -> dict[str, Any]:
     return choice
 
 
-def _only_state(folder: Path, identity: str) -> Path:
-    """Return the state file of this training, removing those of trainings that will not be continued."""
-    kept = folder / f"{identity}.npz"
-    for other in folder.glob("*.npz"):
+def _remove_other_states(kept: Path) -> None:
+    """Remove the states of trainings that will not be continued."""
+    for other in kept.parent.glob("*.npz"):
         if other != kept:
             other.unlink()
-    return kept

@@ -6,11 +6,13 @@ takes off some of its error (test-time augmentation: Krizhevsky, Sutskever, Hint
 
 import itertools
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from derma_assets.dataset.stored_rows import Rows
 from derma_assets.training.predictions import LOGIT_COLUMNS
 from derma_assets.training.predictor import Predictor
 
@@ -32,8 +34,13 @@ def dihedral_views(pictures: np.ndarray) -> Iterator[np.ndarray]:
             yield np.rot90(upright, turns, axes=(1, 2))
 
 
+def _view(pictures: np.ndarray, number: int) -> np.ndarray:
+    """Return one of the eight views of pictures, counted from 1."""
+    return next(itertools.islice(dihedral_views(pictures), number - 1, None))
+
+
 def view_predictions_table(
-    model: Any, pictures: np.ndarray, predictions: pd.DataFrame, counts: Sequence[int] = COUNTS
+    model: Any, pictures: Rows, predictions: pd.DataFrame, counts: Sequence[int] = COUNTS
 ) -> pd.DataFrame:
     """Return the mean logits over the first 1, 2, 4 and 8 views of each picture.
 
@@ -46,12 +53,12 @@ def view_predictions_table(
     Returns:
         The columns of `predictions` and `views`, how many were averaged; n rows for each of `counts`, in that order.
     """
-    predict, views = Predictor(model), itertools.islice(dihedral_views(pictures), max(counts))
-    next(views)
+    predict = Predictor(model)
     summed = predictions[LOGIT_COLUMNS].to_numpy(dtype=np.float64)
     parts = [predictions.assign(views=1)]
-    for number, view in enumerate(views, start=2):
-        summed = summed + predict(view, what=f"view {number} of {max(counts)}")
+    for number in range(2, max(counts) + 1):
+        what = f"view {number} of {max(counts)}"
+        summed = summed + predict(pictures, what=what, turned=partial(_view, number=number))
         if number in counts:
             mean = pd.DataFrame((summed / number).astype(np.float32), columns=LOGIT_COLUMNS, index=predictions.index)
             parts.append(predictions.assign(**mean, views=number))

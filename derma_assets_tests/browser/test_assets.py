@@ -38,7 +38,7 @@ def _upstream(trained: Any, folder: Path) -> list[dg.AssetsDefinition]:
         picture.save(path)
         rows.append({"image_id": str(number), "dx": code, "path": str(path), "sha256": sha256_of_file(path)})
     manifest = pd.DataFrame(rows).assign(status="ok")
-    build_image_arrays(manifest, SIZE, folder / "arrays", previous=None)
+    build_image_arrays(manifest, SIZE, folder / "arrays")
     splits = manifest[["image_id", "dx"]].assign(
         lesion_id=manifest["image_id"], split=np.where(manifest.index < 7, "test", "train"), fold=0
     )

@@ -9,9 +9,12 @@ import pytest
 
 from derma_assets.dataset import assets, checks
 from derma_assets.dataset.image_arrays import ImageArrays
+from derma_assets.dataset.shards import shard_names, shard_of
 from derma_assets.settings import settings
 from derma_assets.storage.io_managers import io_managers
 from derma_assets_tests.dataset.conftest import noise
+
+SHARDS = shard_names(len(assets.image_shards))
 
 
 @pytest.fixture
@@ -50,6 +53,11 @@ def metadata_of(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, obje
     return {name: value.value for name, value in event.materialization.metadata.items()}
 
 
+def of_shards(result: dg.ExecuteInProcessResult, name: str) -> list[object]:
+    """Return what each shard says under a name of its metadata."""
+    return [metadata_of(result, shard)[name] for shard in SHARDS]
+
+
 def version_of(result: dg.ExecuteInProcessResult, asset: str) -> str:
     (event,) = (e for e in result.get_asset_materialization_events() if e.asset_key == dg.AssetKey(asset))
     return (event.materialization.tags or {})["dagster/data_version"]
@@ -69,10 +77,11 @@ def test_the_stage_runs_and_a_second_run_reads_nothing(data_dir: Path) -> None:
     assert ImageArrays.open(store / "image_arrays").pixels.shape == (28, 32, 32, 3)
     assert not list((store / ".building").iterdir())
     assert metadata_of(first, "raw_images")["files_read"] == 28
-    assert metadata_of(first, "image_arrays")["decoded"] == 28
+    assert sum(of_shards(first, "decoded")) == 28  # type: ignore[arg-type]
     second = run()
     assert metadata_of(second, "raw_images")["files_read"] == 0
     assert metadata_of(second, "image_arrays")["reused"] is True
+    assert of_shards(second, "reused") == [True] * len(SHARDS)
     for asset in ("raw_metadata", "raw_images", "image_arrays"):
         assert version_of(first, asset) == version_of(second, asset)
 
@@ -81,7 +90,12 @@ def test_a_changed_picture_changes_the_versions_below_it(data_dir: Path, ham_fol
     first = run()
     noise(999).save(ham_folder / "HAM10000_images_part_1" / "ISIC_0000002.jpg")
     second = run()
-    assert metadata_of(second, "image_arrays")["decoded"] == 1
+    touched = shard_of("ISIC_0000002", len(SHARDS))
+    assert of_shards(second, "reused") == [shard != touched for shard in range(len(SHARDS))]
+    assert metadata_of(second, SHARDS[touched])["decoded"] == 1
+    assert 0 < metadata_of(second, SHARDS[touched])["copied"] < 27
+    for shard, name in enumerate(SHARDS):
+        assert (version_of(first, name) == version_of(second, name)) == (shard != touched)
     assert version_of(first, "raw_metadata") == version_of(second, "raw_metadata")
     for asset in ("raw_images", "image_arrays"):
         assert version_of(first, asset) != version_of(second, asset)
@@ -104,7 +118,29 @@ def test_unreadable_pictures_stop_the_run_unless_allowed(
     settings.cache_clear()
     result = run()
     assert result.success
-    assert metadata_of(result, "image_arrays")["left_out"] == 2
+    assert metadata_of(result, "image_arrays")["pictures"] == 26
+
+
+def test_a_damaged_shard_is_made_of_the_files_again_not_of_itself(data_dir: Path) -> None:
+    run()
+    store = data_dir / "store" / "ham10000"
+    pixels = store / SHARDS[0] / "pixels.npy"
+    whole = pixels.read_bytes()
+    pixels.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    again = run()
+    assert metadata_of(again, SHARDS[0])["copied"] == 0
+    assert metadata_of(again, SHARDS[1])["reused"] is True
+    assert metadata_of(again, "image_arrays")["reused"] is False
+    assert pixels.read_bytes() == (store / "image_arrays" / "shard-00" / "pixels.npy").read_bytes() == whole
+
+
+def test_a_file_that_only_moved_decodes_nothing(data_dir: Path, ham_folder: Path) -> None:
+    run()
+    part = ham_folder / "HAM10000_images_part_1"
+    (part / "ISIC_0000002.jpg").rename(ham_folder / "HAM10000_images_part_2" / "ISIC_0000002.jpg")
+    again = run()
+    assert metadata_of(again, "raw_images")["files_read"] == 1
+    assert of_shards(again, "reused") == [True] * len(SHARDS)
 
 
 def edited(old: str, new: str) -> Callable[[str], str]:
@@ -158,3 +194,32 @@ def test_odd_but_good_pictures_are_taken(data_dir: Path, ham_folder: Path) -> No
     assert run().success
     manifest = pd.read_parquet(data_dir / "store" / "ham10000" / "raw_images.parquet").set_index("image_id")
     assert manifest.loc[[f"ISIC_{n:07d}" for n in (0, 2, 4, 6)], "mode"].tolist() == ["CMYK", "P", "I;16", "RGBA"]
+
+
+def test_a_flipped_byte_is_not_copied_into_the_next_version(data_dir: Path, ham_folder: Path) -> None:
+    """Else it would get a hash of its own, and never be noticed again."""
+    assert run().success
+    stored = data_dir / "store" / "ham10000" / "image_arrays" / "pixels.npy"
+    whole = stored.read_bytes()
+    stored.write_bytes(bytes([*whole[:-9], whole[-9] ^ 1, *whole[-8:]]))
+    again = run()
+    assert metadata_of(again, "image_arrays")["decoded"] == 28
+    assert stored.read_bytes() == whole
+
+
+def test_force_reads_every_picture(data_dir: Path) -> None:
+    assert run().success
+    forced = dg.materialize(dg.load_assets_from_modules([assets]), resources=io_managers(settings().store, force=True))
+    assert metadata_of(forced, "raw_images")["files_read"] == 28
+
+
+def test_a_picture_replaced_between_two_steps_stops_the_run_and_the_next_one_goes_on(
+    data_dir: Path, ham_folder: Path
+) -> None:
+    assert run().success
+    noise(999).save(next(ham_folder.rglob("ISIC_0000003.jpg")))
+    (data_dir / "store" / "ham10000" / "image_arrays" / "format.json").unlink()
+    assert "ISIC_0000003.jpg has changed since raw_images was made" in failure_of(run("image_arrays"))
+    again = run()
+    assert again.success
+    assert metadata_of(again, "raw_images")["files_read"] == 1

@@ -1,5 +1,6 @@
 """A file in any state has its row; an unchanged one is not read again; content alone makes the data version."""
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -118,3 +119,62 @@ def test_a_manifest_made_by_other_decoding_rules_is_made_anew(ham_folder: Path) 
     older = first.table.assign(decoding=first.table["decoding"] - 1)
     assert manifest_of(ham_folder, first.table).read == 0
     assert manifest_of(ham_folder, older).read == first.read
+
+
+@pytest.mark.parametrize("how", ["renamed over", "written into"])
+def test_a_picture_replaced_while_it_is_read_is_read_again(
+    how: str, ham_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = ham_folder / PART / "ISIC_0000002.jpg", tmp_path / "other.jpg"
+    noise(999).save(other, quality=92)
+    content, real = other.read_bytes(), Path.read_bytes
+    reads = []
+
+    def read_bytes(file: Path) -> bytes:
+        if file != path:
+            return real(file)
+        reads.append(file)
+        if len(reads) > 1:
+            return real(file)
+        # Between the first half and the second: what is read is of two pictures.
+        first = real(file)[:500]
+        if how == "renamed over":
+            os.replace(other, path)
+        else:
+            path.write_bytes(content)
+        return first + real(file)[500:]
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    row = module.examine("ISIC_0000002", path)
+    assert len(reads) == 2
+    assert (row.status, row.sha256) == ("ok", hashlib.sha256(content).hexdigest())
+    assert row.mtime_ns == path.stat().st_mtime_ns
+
+
+def test_a_picture_that_never_stands_still_is_read_again_by_the_next_run(
+    ham_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, real, number = ham_folder / PART / "ISIC_0000002.jpg", Path.read_bytes, iter(range(1, 100))
+
+    def read_bytes(file: Path) -> bytes:
+        content = real(file)
+        if file == path:
+            noise(1000 + next(number)).save(path, quality=92)
+        return content
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", read_bytes)
+        first = manifest_of(ham_folder)
+    second = manifest_of(ham_folder, first.table)
+    assert (second.read, second.unchanged) == (1, 27)
+    row = second.table.set_index("image_id").loc["ISIC_0000002"]
+    assert row["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_times_of_the_future_are_no_reason_to_read_again(ham_folder: Path) -> None:
+    for path in ham_folder.rglob("*.jpg"):
+        os.utime(path, (4e9, 4e9))
+    first = manifest_of(ham_folder)
+    assert manifest_of(ham_folder, first.table).read == 0
+    os.utime(ham_folder / PART / "ISIC_0000002.jpg", (1, 1))  # older than what was read: changed all the same
+    assert manifest_of(ham_folder, first.table).read == 1

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.definitions import defs
 from derma_assets.diagnoses import CODES, DISCLAIMER
 from derma_assets.storage.fingerprint import sha256_of_files
@@ -80,11 +81,10 @@ def test_the_sample_can_be_learnt_and_says_that_it_is_synthetic(sample_run: Samp
 
 def test_the_predictions_are_the_stored_models(sample_run: SampleRun) -> None:
     model = keras.models.load_model(sample_run.store / "trained_model.keras", compile=False)
-    pixels = np.load(sample_run.store / "image_arrays" / "pixels.npy")
-    index = pd.read_parquet(sample_run.store / "image_arrays" / "index.parquet")["image_id"]
+    arrays = ImageArrays.open(sample_run.store / "image_arrays")
     predictions = pd.read_parquet(sample_run.store / "predictions.parquet")
-    rows = pd.Index(index).get_indexer(pd.Index(predictions["image_id"]))
-    expected = model.predict(pixels[rows].astype(np.float32), verbose=0)
+    pictures = arrays.pixels[arrays.rows(predictions["image_id"].tolist())]
+    expected = model.predict(pictures.astype(np.float32), verbose=0)
     np.testing.assert_allclose(predictions[[f"logit_{code}" for code in CODES]], expected, atol=1e-4)
     splits = pd.read_parquet(sample_run.store / "grouped_splits.parquet").set_index("image_id")
     assert (splits.loc[predictions["image_id"], "split"].to_numpy() == predictions["split"]).all()

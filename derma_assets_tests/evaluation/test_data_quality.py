@@ -75,7 +75,7 @@ def manifest(metadata: pd.DataFrame, folder: Path) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def arrays(manifest: pd.DataFrame, folder: Path) -> ImageArrays:
-    build_image_arrays(manifest, SIZE, folder / "arrays", None)
+    build_image_arrays(manifest, SIZE, folder / "arrays")
     return ImageArrays.open(folder / "arrays")
 
 

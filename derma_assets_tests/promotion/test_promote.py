@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from derma_assets.browser.parity_record import record_parity
-from derma_assets.promotion import promotion_assets, rollback
+from derma_assets.promotion import promotion_assets, rollback, served
 from derma_assets.promotion.gate import Judged
 from derma_assets.promotion.promote import Attempt, attempt
 from derma_assets.promotion.promotion_checks import new_bundle_is_served
@@ -88,6 +88,17 @@ def test_what_was_rolled_back_does_not_come_back_by_itself(store: Path) -> None:
     now = current(store / "served")
     assert now is not None
     assert now.number == 1
+
+
+def test_a_promotion_that_was_killed_is_made_by_the_next_run(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried(store, "first", GOOD)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(served, "_switch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        tried(store, "second", GOOD)
+    came = tried(store, "second", GOOD)
+    assert (came.promoted, came.against) == (True, [])
+    assert came.served is not None
+    assert came.served.number == 2
 
 
 def test_never_means_never(store: Path) -> None:

@@ -103,3 +103,55 @@ def test_a_reader_always_finds_a_whole_bundle(folder: Path, tmp_path: Path) -> N
     stop.set()
     reader.join()
     assert torn == []
+
+
+class _Killed(BaseException):
+    """What a process that is killed does not get past."""
+
+
+def killed(*_: object) -> None:
+    raise _Killed
+
+
+def test_a_promotion_killed_before_the_switch_never_was(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promote(folder, bundle(tmp_path, "one"), JUDGED, {"model": "one"})
+    with monkeypatch.context() as patched, pytest.raises(_Killed):
+        patched.setattr(served, "_switch", killed)
+        promote(folder, bundle(tmp_path, "two"), JUDGED, {"model": "two"})
+    assert sorted(path.name for path in folder.iterdir()) == ["0001", "0002", CURRENT]
+    assert [one.number for one in promoted(folder)] == [1]
+    now = promote(folder, bundle(tmp_path, "two"), JUDGED, {"model": "two"})
+    assert now.number == 2
+    assert (folder / CURRENT / "bundle" / "index.html").read_text() == "two"
+    assert roll_back(folder).number == 1
+    assert [one.number for one in promoted(folder)] == [2, 1], "what was rolled back was served"
+
+
+def test_a_promotion_killed_after_the_switch_is_one(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promote(folder, bundle(tmp_path, "one"), JUDGED, {"model": "one"})
+    real = os.replace
+
+    def switch_then_die(*paths: Path) -> None:
+        real(*paths)
+        raise _Killed
+
+    served._write(folder / "0002", bundle(tmp_path, "two"), JUDGED, {})
+    with monkeypatch.context() as patched:
+        patched.setattr(served.os, "replace", switch_then_die)
+        with pytest.raises(_Killed):
+            served._switch(folder, "0002")
+    assert [one.number for one in promoted(folder)] == [2, 1]
+    assert roll_back(folder).number == 1
+    assert [one.number for one in promoted(folder)] == [2, 1]
+
+
+def test_half_removed_ones_are_none_and_go(folder: Path, tmp_path: Path) -> None:
+    promote(folder, bundle(tmp_path, "one"), JUDGED, {"model": "one"})
+    (folder / "0001" / "promotion.json").unlink()
+    assert promoted(folder) == []
+    promote(folder, bundle(tmp_path, "two"), JUDGED, {"model": "two"})
+    assert [one.document["model"] for one in promoted(folder)] == ["two"]

@@ -31,12 +31,13 @@ assert hardware.training_strategy().num_replicas_in_sync == devices
 labels = np.arange(56) % 7
 colours = np.random.default_rng(5).integers(0, 256, (7, 3))
 pixels = np.broadcast_to(colours[labels][:, None, None], (56, 32, 32, 3)).astype(np.uint8)
-recipe = SAMPLE.model_copy(update={"epochs": 3, "batch_size": 14, "dropout": 0.0, "keep": "last"})
+# The last batch of an epoch cannot be halved.
+recipe = SAMPLE.model_copy(update={"epochs": 3, "batch_size": 14, "dropout": 0.25, "keep": "last"})
 rows = np.arange(56)
 layers = int(sys.argv[2])
-model = build_classifier(32, alpha=0.25, weights="random", trainable_layers=layers, dropout=0.0, seed=3)
+model = build_classifier(32, alpha=0.25, weights="random", trainable_layers=layers, dropout=0.25, seed=3)
 history = fit_module.fit(
-    model, pixels, (rows[:42], labels[:42]), (rows[42:], labels[42:]), recipe, seed=1, state_path=Path(sys.argv[3])
+    model, pixels, (rows[:41], labels[:41]), (rows[41:], labels[41:]), recipe, seed=1, state_path=Path(sys.argv[3])
 )
 print(json.dumps(history[["loss", "val_loss"]].to_numpy().tolist()))
 """
@@ -58,7 +59,7 @@ def test_two_devices_learn_what_one_learns(tmp_path: Path) -> None:
 
 
 def test_batch_norms_learn_on_two_devices(tmp_path: Path) -> None:
-    # Each device normalizes its own half of a batch, so the numbers are not those of one device.
+    # With random weights in all layers rounding alone makes other numbers than those of one device.
     losses = _losses(2, 86, tmp_path)
     assert np.isfinite(losses).all()
     assert losses[-1, 0] < losses[0, 0]

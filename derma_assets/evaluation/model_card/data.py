@@ -10,9 +10,10 @@ from derma_assets.evaluation.markdown import percent
 from derma_assets.evaluation.model_card.blocks import Picture, Section, Table, Text
 from derma_assets.evaluation.model_card.evidence import Evidence
 from derma_assets.evaluation.model_card.wording import table_of
+from derma_assets.splits.close_hashes import HASH_BITS
 from derma_assets.splits.figures import class_shares_figure
 from derma_assets.splits.grouped_splits import SIDES, TEST, count_by_side
-from derma_assets.splits.leakage import HASH_BITS, NEAR_DUPLICATE_BITS
+from derma_assets.splits.leakage import NEAR_DUPLICATE_BITS
 from derma_assets.splits.split_quality import class_shares, lesions_on_two_sides
 
 _AGES = {"0-19": (0, 20), "20-39": (20, 40), "40-59": (40, 60), "60-79": (60, 80), "80 and over": (80, 1000)}
