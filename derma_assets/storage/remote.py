@@ -29,6 +29,8 @@ _AGAIN = 3
 # How often a download is begun in all that was cut for good or is not what was put.
 _DOWNLOADS = 3
 
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 class RemoteStore:
     """The objects below one address. Keys are relative to it."""
@@ -129,7 +131,7 @@ class RemoteStore:
             except ClientError as error:
                 if attempt == _DOWNLOADS - 1:
                     what = f"the download is cut again and again ({_said(error)}): check the network, then run again"
-                    raise self._error(f"read {next(iter(waiting))}", what) from error
+                    raise self._error(f"read {next(iter(waiting))}", what) from None
                 time.sleep(2**attempt / 4)
             waiting = {
                 key: (file, sha256)
@@ -155,36 +157,17 @@ class RemoteStore:
     def _explained(self, doing: str, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
         """Turn what the libraries raise into a `StorageError` that says what to do; `but`: passed on."""
         from aiohttp import ClientError as Cut
-        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+        from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             yield
         except but:
             raise
-        except (NoCredentialsError, PartialCredentialsError) as error:
-            raise self._error(
-                doing, "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
-            ) from error
-        except FileNotFoundError as error:
-            if _code(error) == "NoSuchBucket":
-                what = "there is no such bucket: make it, or correct DERMA_STORAGE"
-            else:
-                what = "there is no such object: it was removed by hand; make the asset again with DERMA_FORCE=1"
-            raise self._error(doing, what) from error
-        except PermissionError as error:
-            raise self._error(
-                doing,
-                f"the server refuses ({_said(error)}): check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
-                "AWS_SESSION_TOKEN, and what they may do with this bucket",
-            ) from error
         except (OSError, BotoCoreError, ClientError, Cut, ValueError) as error:
-            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                raise  # of the local copy, which others explain
-            raise self._error(
-                doing,
-                f"the server does not answer as it should, after {settings().storage_attempts} attempts "
-                f"({_said(error)}): check AWS_ENDPOINT_URL and the network, then run again",
-            ) from error
+            if isinstance(error, OSError) and (error.filename or error.errno in _OF_THE_DISK):
+                raise  # of the working copy, which `replacing` explains
+            # Alone: an endpoint's address in what the libraries say may hold a password.
+            raise self._error(doing, _meaning(error)) from None
 
     def _error(self, doing: str, what: str) -> StorageError:
         return StorageError(f"cannot {doing} in {self.address}: {what}. What was stored there before is untouched.")
@@ -195,6 +178,27 @@ def remote_of(store: Path) -> RemoteStore | None:
     """Return the object storage that the folder `store` is the working copy of, or None of a store that is local."""
     address = address_of_copy(store)
     return None if address is None else RemoteStore(address)
+
+
+def _meaning(error: Exception) -> str:
+    """Return what an error means and what to do."""
+    from botocore.exceptions import NoCredentialsError, PartialCredentialsError
+
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
+    if isinstance(error, FileNotFoundError) and _code(error) == "NoSuchBucket":
+        return "there is no such bucket: make it, or correct DERMA_STORAGE"
+    if isinstance(error, FileNotFoundError):
+        return "there is no such object: it was removed by hand; make the asset again with DERMA_FORCE=1"
+    if isinstance(error, PermissionError):
+        return (
+            f"the server refuses ({_said(error)}): check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, "
+            "and what they may do with this bucket"
+        )
+    return (
+        f"the server does not answer as it should, after {settings().storage_attempts} attempts ({_said(error)}): "
+        "check AWS_ENDPOINT_URL and the network, then run again"
+    )
 
 
 def _said(error: Exception) -> str:

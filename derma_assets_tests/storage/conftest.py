@@ -50,7 +50,7 @@ def shared(server: S3Server, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.M
     for name, value in server.environment(proxy.address).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("DERMA_STORAGE_ATTEMPTS", "3")
-    monkeypatch.setenv("DERMA_STORAGE_TIMEOUT_S", "2")
+    monkeypatch.setenv("DERMA_STORAGE_TIMEOUT_S", "20")
     proxy.faults = []
     settings.cache_clear()
     yield Shared(server, proxy, server.new_bucket(), tmp_path)

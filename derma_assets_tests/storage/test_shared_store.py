@@ -11,6 +11,12 @@ import dagster as dg
 import numpy as np
 import pytest
 
+from derma_assets.browser.bundle import MANIFEST
+from derma_assets.browser.parity_record import parity_of, record_parity
+from derma_assets.browser.serve import newest_bundle
+from derma_assets.evaluation.model_card.__main__ import where
+from derma_assets.evaluation.model_card.card import HTML, MARKDOWN
+from derma_assets.settings import settings
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import sha256_of_files
 from derma_assets.storage.io_managers import io_managers
@@ -183,6 +189,25 @@ def test_who_holds_a_version_keeps_it(shared: Shared) -> None:
         a.run("pictures")
         assert fetched_path(b.store, "pictures", "folder") == pixels.parent
         assert pixels.read_bytes() == b"one"
+
+
+def test_plain_commands_find_what_another_machine_has_made(
+    shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = shared.machine("a"), shared.machine("b")
+    values = {"tfjs_bundle": {MANIFEST: b"{}"}, "model_card": {HTML: b"<p>", MARKDOWN: b"#"}}
+    for name, files in values.items():
+        (tmp_path / name).mkdir()
+        for file, content in files.items():
+            (tmp_path / name / file).write_bytes(content)
+        io_managers(a)["folder"].handle_output(dg.build_output_context(asset_key=dg.AssetKey(name)), tmp_path / name)
+    record_parity(stored_path(a, "tfjs_bundle", "folder"), "passed", "on two cores")
+    monkeypatch.setenv("DERMA_STORAGE", shared.address())
+    monkeypatch.setenv("DERMA_DATA_DIR", str(shared.folder / "b"))
+    settings.cache_clear()
+    assert newest_bundle().folder == stored_path(b, "tfjs_bundle", "folder")
+    assert parity_of(newest_bundle().folder) == ("passed", "on two cores")
+    assert str(stored_path(b, "model_card", "folder") / HTML) in where(settings())
 
 
 def test_another_machine_goes_on_with_a_training(shared: Shared, caplog: pytest.LogCaptureFixture) -> None:
