@@ -12,6 +12,7 @@ import dagster as dg
 from derma_assets.automation.conditions import on_new_content
 from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION
 from derma_assets.errors import UserError
+from derma_assets.execution.needs import DEFAULT_NEED, Need, step_tags
 from derma_assets.reuse import reusing
 from derma_assets.settings import settings
 from derma_assets.storage.fingerprint import fingerprint_json
@@ -64,6 +65,7 @@ def stage_asset(
     of_training_set: bool = False,
     automatic: bool = True,
     reads_files: Callable[[], Iterable[Path]] = tuple,
+    needs: Need = DEFAULT_NEED,
     **asset_arguments: Any,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Return `dagster.asset` for the stage `stage`: group, owner and clear failures are set, the rest is passed on.
@@ -73,6 +75,7 @@ def stage_asset(
     `reads_files` names small files whose content decides as well.
     What is `of_training_set` takes from `image_arrays` only the pictures that `training_set` names.
     What is not `automatic` is made only when someone asks for it.
+    `needs` says on which kind of machine it is made, see `execution/needs.py`.
     """
     if of_training_set:
         # What image_arrays' own version says besides which pictures it has.
@@ -87,6 +90,7 @@ def stage_asset(
             code_version=version,
             io_manager_key=io_manager_key,
             required_resource_keys={"reuse"},
+            op_tags=step_tags(needs),
             automation_condition=on_new_content() if automatic else None,
             **asset_arguments,
         )

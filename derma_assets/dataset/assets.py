@@ -7,8 +7,9 @@ import pandas as pd
 from dagster_pandera import pandera_schema_to_dagster_type
 
 from derma_assets.dataset.figures import arrays_figure, class_counts, class_counts_figure, pictures_figure
+from derma_assets.dataset.here import on_this_host, picture_files
 from derma_assets.dataset.image_arrays import ImageArrays, build_image_arrays
-from derma_assets.dataset.incoming import dropped_pictures, read_batches, with_batches
+from derma_assets.dataset.incoming import read_batches, with_batches
 from derma_assets.dataset.manifest import build_manifest, manifest_fingerprint, previous_manifest, problems
 from derma_assets.dataset.metadata_schema import SCHEMA, read_metadata
 from derma_assets.dataset.source import locate_dataset
@@ -76,7 +77,7 @@ def raw_images(raw_metadata: pd.DataFrame) -> dg.MaterializeResult:
     """
     dataset = locate_dataset(settings())
     previous = previous_manifest(stored_path(settings().store, "raw_images", "table"))
-    pictures = {**dropped_pictures(read_batches(settings().incoming)), **dataset.pictures}
+    pictures = picture_files(dataset, settings().incoming)
     manifest = build_manifest(raw_metadata["image_id"].tolist(), pictures, dataset.folder, previous)
     unreadable = problems(manifest.table)
     return dg.MaterializeResult(
@@ -110,7 +111,10 @@ def image_arrays(raw_images: pd.DataFrame) -> dg.MaterializeResult:
     store = settings().store
     with building_folder(store, "image_arrays") as folder:
         counts = build_image_arrays(
-            raw_images, settings().image_size, folder, previous=stored_path(store, "image_arrays", "folder")
+            on_this_host(raw_images, settings()),
+            settings().image_size,
+            folder,
+            previous=stored_path(store, "image_arrays", "folder"),
         )
         arrays = ImageArrays.open(folder)
     return dg.MaterializeResult(
