@@ -10,17 +10,16 @@ Content decides, not times.
 import functools
 import hashlib
 import inspect
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from derma_assets.storage.atomic import replacing
 from derma_assets.storage.fingerprint import fingerprint_json
 from derma_assets.storage.paths import stored_partition, stored_path
-from derma_assets.storage.records import StoredRecord, damaged_files, read_record, record_path
+from derma_assets.storage.published import fetch, keep_check, known_check, known_record, missing_files, publish_again
+from derma_assets.storage.records import StoredRecord
 
 _DATA_VERSION_TAG = "dagster/data_version"
 
@@ -56,12 +55,14 @@ def reusing(
         context = dg.AssetExecutionContext.get()
         names = [key.path[-1] for key in context.selected_asset_keys]
         origins = _origins(context, unversioned, files())
-        reused = {name: _reusable(context, name, io_manager_keys[name], origins[name]) for name in names}
-        if look and all(reused.values()):
-            for name, record in reused.items():
-                assert record is not None
-                yield _again(context, name, record)
-            return
+        if look:
+            reused = {name: _reusable(context, name, io_manager_keys[name], origins[name]) for name in names}
+            if all(reused.values()):
+                for name, record in reused.items():
+                    assert record is not None
+                    yield _again(context, name, record)
+                return
+        _fetch_inputs(context)
         computed = compute(*args, **kwargs)
         for result in computed if inspect.isgenerator(computed) else [computed]:
             yield _stamped(result, origins[result.asset_key.path[-1] if result.asset_key else names[0]])
@@ -92,7 +93,7 @@ def _origins(context: dg.AssetExecutionContext, unversioned: Collection[str], fi
     for name, key in context.assets_def.keys_by_input_name.items():
         if key.path[-1] in unversioned:
             continue
-        records = [read_record(record_path(store, key.path[-1], part)) for part in _partitions(context, name)]
+        records = [known_record(store, key.path[-1], part) for part in _partitions(context, name)]
         if not all(records):
             return dict.fromkeys((key.path[-1] for key in context.selected_asset_keys), "")
         upstream[key.path[-1]] = [record.data_version for record in records if record]
@@ -108,27 +109,39 @@ def _origins(context: dg.AssetExecutionContext, unversioned: Collection[str], fi
     return {key.path[-1]: fingerprint_json([codes.get(key), shared]) for key in context.selected_asset_keys}
 
 
-def _partitions(context: dg.AssetExecutionContext, input_name: str) -> list[str | None]:
+def _partitions(context: dg.AssetExecutionContext | dg.OpExecutionContext, input_name: str) -> list[str | None]:
     key = context.assets_def.keys_by_input_name[input_name]
     node = context.job_def.asset_layer.get(key)
     return [None] if node.partitions_def is None else [*context.asset_partition_keys_for_input(input_name)]
+
+
+def _fetch_inputs(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> None:
+    """Bring into the working copy what object storage has of the assets upstream, now that they are to be read.
+
+    Their IO managers leave large ones to this, see `StoreIOManager.is_large`.
+    """
+    op = context.op_execution_context
+    for name, key in op.assets_def.keys_by_input_name.items():
+        for part in _partitions(op, name):
+            fetch(Path(context.resources.reuse.store), key.path[-1], part)
 
 
 def _reusable(context: dg.AssetExecutionContext, name: str, key: str, made_from: str) -> StoredRecord | None:
     """Return the record of what is stored of an asset, if it would come out the same and is intact."""
     reuse = context.resources.reuse
     store, partition = Path(reuse.store), context.partition_key if context.has_partition_key else None
-    record = read_record(record_path(store, name, partition))
-    if reuse.force or record is None or not made_from or record.made_from != made_from:
+    if reuse.force or not made_from:
         return None
     stored = stored_path(store, name, key) if partition is None else stored_partition(store, name, partition, key)
-    damaged = damaged_files(stored, record)
-    if damaged:
+    record = known_record(store, name, partition)
+    if record is not None and record.made_from == made_from:
+        damaged = missing_files(store, name, stored, partition)
+        if not damaged:
+            return record
         context.log.warning(
             f"{stored} is damaged ({', '.join(damaged[:3])}: not the bytes that were written): {name} is made again"
         )
-        return None
-    return record
+    return publish_again(store, name, stored, made_from, partition)
 
 
 def _again(context: dg.AssetExecutionContext, name: str, record: StoredRecord) -> dg.MaterializeResult[Any]:
@@ -158,25 +171,27 @@ def reusing_check(made_of: Sequence[str], version: str) -> Callable[[Callable[..
     def decorate(compute: Callable[..., dg.AssetCheckResult]) -> Callable[..., dg.AssetCheckResult]:
         @functools.wraps(compute)
         def wrapped(*args: Any, **kwargs: Any) -> dg.AssetCheckResult:
-            reuse = dg.AssetCheckExecutionContext.get().resources.reuse
-            records = [read_record(record_path(Path(reuse.store), name)) for name in made_of]
+            context = dg.AssetCheckExecutionContext.get()
+            reuse = context.resources.reuse
+            store = Path(reuse.store)
+            records = [known_record(store, name) for name in made_of]
             versions = [record.data_version for record in records if record]
             if len(versions) < len(made_of):
+                _fetch_inputs(context)
                 return compute(*args, **kwargs)
-            path = record_path(Path(reuse.store), "checks", compute.__name__)
             made_from = fingerprint_json([version, versions])
-            known = None if reuse.force else _passed(path)
+            known = None if reuse.force else known_check(store, compute.__name__)
             if known is not None and known["made_from"] == made_from:
                 metadata = {name: _SHOWN[kind](value) for name, (kind, value) in known["metadata"].items()}
                 return dg.AssetCheckResult(
                     passed=True, description=known["description"], metadata={**metadata, "reused": True}
                 )
+            _fetch_inputs(context)
             result = compute(*args, **kwargs)
             if result.passed:
                 kept = {name: _kept(value) for name, value in result.metadata.items()}
                 document = {"made_from": made_from, "description": result.description, "metadata": kept}
-                with replacing(path) as beside:
-                    beside.write_text(json.dumps(document))
+                keep_check(store, compute.__name__, document)
             return result
 
         return wrapped
@@ -190,10 +205,3 @@ _SHOWN: dict[str, Callable[[Any], Any]] = {"markdown": dg.MetadataValue.md, "pla
 
 def _kept(value: Any) -> tuple[str, Any]:
     return ("markdown", value.md_str) if isinstance(value, dg.MarkdownMetadataValue) else ("plain", value.value)
-
-
-def _passed(path: Path) -> dict[str, Any] | None:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None

@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from derma_assets.errors import UserError
+from derma_assets.storage.paths import store_path
 
 DATASET_DEFAULTS: dict[str, dict[str, Any]] = {
     "sample": {
@@ -53,6 +54,20 @@ class Settings(BaseSettings):
         "https://dataverse.harvard.edu", description="The Dataverse installation to download HAM10000 from."
     )
     data_dir: Path = Field(Path("data"), description="Folder that everything a run writes goes under.")
+    storage: str = Field(
+        "",
+        description="Where assets are stored: a folder, or s3://bucket/prefix of any S3 server, whose address, region "
+        "and keys are read from AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. "
+        "Empty: `store` below the data folder; docs/storage.md.",
+    )
+    storage_attempts: int = Field(
+        6, ge=1, description="How often a request to object storage is tried before the run fails."
+    )
+    storage_timeout_s: float = Field(
+        30,
+        gt=0,
+        description="How long, in seconds, object storage may keep silent in a request before it is tried again.",
+    )
     incoming_dir: Path | None = Field(
         None,
         description="Folder that new pictures are dropped into, in a folder of their own with a metadata.csv each. "
@@ -175,6 +190,15 @@ class Settings(BaseSettings):
             found[name] = Path(folder).expanduser()
         return found
 
+    @field_validator("storage")
+    @classmethod
+    def _check_storage(cls, value: str) -> str:
+        if "://" not in value:
+            return value
+        if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/[^/?#]+)*/?", value):
+            raise ValueError("neither a folder nor s3://bucket/prefix (keys go into AWS_ACCESS_KEY_ID and so on)")
+        return value
+
     @model_validator(mode="before")
     @classmethod
     def _take_defaults_of_the_dataset(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -188,8 +212,8 @@ class Settings(BaseSettings):
 
     @property
     def store(self) -> Path:
-        """Folder of the stored assets of this data set: the data sets never overwrite each other."""
-        return self.root / "store" / self.dataset
+        """Folder of the stored assets of this data set; of object storage, that of the working copy."""
+        return store_path(self.root, self.storage, self.dataset)
 
     @property
     def incoming(self) -> Path:
@@ -229,4 +253,6 @@ def settings() -> Settings:
 
 
 def _shown(problem: Mapping[str, Any]) -> str:
-    return "(not shown)" if problem["loc"] == ("broker_url",) else repr(problem["input"])
+    if problem["loc"] == ("broker_url",):
+        return "(not shown)"
+    return re.sub(r"//[^/@]*@", "//***@", repr(problem["input"]))

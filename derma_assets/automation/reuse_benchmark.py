@@ -104,9 +104,12 @@ def measured(scenario: Scenario, chosen: Settings, home: Path, folder: Path) -> 
         folder: Empty, outside the data folder, on the same file system: what is stored is linked, not copied.
 
     Raises:
-        InputError: the store is not finished.
+        InputError: the store is not finished, or not below the data folder.
         RuntimeError: the run failed.
     """
+    if chosen.storage:
+        # Its runs would be stored there.
+        raise InputError("this runs in copies of the store below the data folder: unset DERMA_STORAGE.")
     bundle = stored_path(chosen.store, "tfjs_bundle", "folder")
     if not bundle.exists():
         raise InputError(how_to_store("tfjs_bundle", bundle))

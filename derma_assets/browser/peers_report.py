@@ -27,7 +27,8 @@ from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.errors import InputError, UserError
 from derma_assets.machine import machine
 from derma_assets.settings import Settings, settings
-from derma_assets.storage.paths import how_to_store, stored_path
+from derma_assets.storage.paths import how_to_store
+from derma_assets.storage.published import fetched_path
 from derma_assets.tensorflow_runtime import import_keras
 
 REFERENCE_PICTURES = 8
@@ -147,7 +148,7 @@ def _markdown(rows: list[dict[str, str]], text: Sequence[str]) -> str:
 
 
 def _stored(store: Path, asset: str, io_manager_key: str) -> Path:
-    path = stored_path(store, asset, io_manager_key)
+    path = fetched_path(store, asset, io_manager_key)
     if not path.exists():
         raise InputError(how_to_store(asset, path))
     return path
@@ -190,7 +191,7 @@ def main(arguments: list[str] | None = None) -> int:
         if browser is None:
             raise BrowserUnavailable(f"no browser found. {ADVICE}")
         latency, peers = measure(chosen, browser, asked.runs, asked.cold_runs)
-        manifest = read_manifest(stored_path(chosen.store, "tfjs_bundle", "folder"))
+        manifest = read_manifest(fetched_path(chosen.store, "tfjs_bundle", "folder"))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -18,7 +18,7 @@ from derma_assets.dataset.synthetic_skin import draw_picture
 from derma_assets.diagnoses import CODES, MELANOMA
 from derma_assets.errors import UserError
 from derma_assets.settings import settings
-from derma_assets.storage.paths import stored_path
+from derma_assets.storage.published import fetched_path
 
 if TYPE_CHECKING:
     from playwright.sync_api import ViewportSize
@@ -113,7 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="where to write them")
     chosen = parser.parse_args(arguments)
     try:
-        for path in take_screenshots(stored_path(settings().store, "tfjs_bundle", "folder"), chosen.folder):
+        for path in take_screenshots(fetched_path(settings().store, "tfjs_bundle", "folder"), chosen.folder):
             print(path)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

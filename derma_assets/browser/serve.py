@@ -23,7 +23,8 @@ from derma_assets.promotion.served import CURRENT, current
 from derma_assets.release.layout import is_release
 from derma_assets.release.unpacked import said_of, unpacked_bundle
 from derma_assets.settings import DATASET_DEFAULTS, settings
-from derma_assets.storage.paths import promoted_path, stored_path, unpacked_release_path
+from derma_assets.storage.paths import promoted_path, unpacked_release_path
+from derma_assets.storage.published import fetched_path
 
 HOST = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"
@@ -164,7 +165,7 @@ def newest_bundle() -> Found:
         return Found(
             link, f"{link}, promoted {newest.document['date']}; what is promoted later is served from then on."
         )
-    made = [stored_path(store, "tfjs_bundle", "folder") for store in stores]
+    made = [fetched_path(store, "tfjs_bundle", "folder") for store in stores]
     found = [bundle for bundle in made if (bundle / MANIFEST).is_file()]
     if found:
         return made_by_a_run(max(found, key=_made_at))

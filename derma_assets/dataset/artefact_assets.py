@@ -9,7 +9,7 @@ from derma_assets.dataset.picture_artefacts import artefact_flags, artefacts_tab
 from derma_assets.settings import settings
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_table
-from derma_assets.storage.paths import stored_path
+from derma_assets.storage.published import fetched_path
 from derma_assets.ui_metadata import note, table_preview
 
 
@@ -21,7 +21,7 @@ def picture_artefacts(raw_images: pd.DataFrame) -> dg.MaterializeResult:
     `data_quality` shows the pictures. `measured` counts those whose file has changed since the last run; the others are
     taken from it.
     """
-    previous = previous_manifest(stored_path(settings().store, "picture_artefacts", "table"))
+    previous = previous_manifest(fetched_path(settings().store, "picture_artefacts", "table"))
     table, measured = artefacts_table(on_this_host(raw_images, settings()), previous)
     flags = artefact_flags(table)
     return dg.MaterializeResult(

@@ -16,7 +16,8 @@ from derma_assets.dataset.source import locate_dataset
 from derma_assets.settings import settings
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_table
-from derma_assets.storage.paths import building_folder, stored_path
+from derma_assets.storage.paths import building_folder
+from derma_assets.storage.published import fetched_path
 from derma_assets.ui_metadata import figure, note, table_preview
 
 with warnings.catch_warnings():
@@ -76,7 +77,7 @@ def raw_images(raw_metadata: pd.DataFrame) -> dg.MaterializeResult:
     more of them than `DERMA_ALLOWED_UNREADABLE` stop the run. A file unchanged since the last run is not read again.
     """
     dataset = locate_dataset(settings())
-    previous = previous_manifest(stored_path(settings().store, "raw_images", "table"))
+    previous = previous_manifest(fetched_path(settings().store, "raw_images", "table"))
     pictures = picture_files(dataset, settings().incoming)
     manifest = build_manifest(raw_metadata["image_id"].tolist(), pictures, dataset.folder, previous)
     unreadable = problems(manifest.table)
@@ -114,7 +115,7 @@ def image_arrays(raw_images: pd.DataFrame) -> dg.MaterializeResult:
             on_this_host(raw_images, settings()),
             settings().image_size,
             folder,
-            previous=stored_path(store, "image_arrays", "folder"),
+            previous=fetched_path(store, "image_arrays", "folder"),
         )
         arrays = ImageArrays.open(folder)
     return dg.MaterializeResult(

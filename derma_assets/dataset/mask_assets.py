@@ -20,7 +20,8 @@ from derma_assets.dataset.source import locate_dataset
 from derma_assets.settings import settings
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_table
-from derma_assets.storage.paths import building_folder, stored_path
+from derma_assets.storage.paths import building_folder
+from derma_assets.storage.published import fetched_path
 from derma_assets.ui_metadata import figure, note, table_preview
 
 # How many lesions the estimate is compared on with the data set's masks.
@@ -45,7 +46,7 @@ def lesion_masks(image_arrays: Path, raw_metadata: pd.DataFrame) -> dg.Materiali
     store, arrays = settings().store, ImageArrays.open(image_arrays)
     with building_folder(store, "lesion_masks") as folder:
         counts = build_lesion_masks(
-            arrays, locate_dataset(settings()).masks, folder, previous=stored_path(store, "lesion_masks", "folder")
+            arrays, locate_dataset(settings()).masks, folder, previous=fetched_path(store, "lesion_masks", "folder")
         )
         masks = LesionMasks.open(folder)
     agreement = estimate_agreement(arrays, masks, raw_metadata.set_index("image_id")["lesion_id"], _COMPARED)

@@ -14,7 +14,7 @@ from derma_assets.settings import settings
 from derma_assets.splits.training_set import arrived_since
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_table
-from derma_assets.storage.paths import stored_path
+from derma_assets.storage.published import fetched_path
 from derma_assets.storage.stored_model import StoredModel
 from derma_assets.training.predictor import feature_extractor
 from derma_assets.ui_metadata import figure, note, table_preview
@@ -32,13 +32,13 @@ def data_drift(image_arrays: Path, grouped_splits: pd.DataFrame, raw_images: pd.
     another clinic's mix of patients, or pictures that are none of skin look like that.
     """
     store = settings().store
-    path = stored_path(store, "training_set", "table")
+    path = fetched_path(store, "training_set", "table")
     arrived, known = arrived_since(grouped_splits, pd.read_parquet(path) if path.exists() else None)
     arrays = ImageArrays.open(image_arrays)
     sides = [part[part["image_id"].isin(arrays.image_ids)].reset_index(drop=True) for part in (known, arrived)]
     sides[0] = sides[0].iloc[spread_rows(sides[0].index.to_numpy(), _KNOWN)].reset_index(drop=True)
-    guard_path = stored_path(store, "input_guard", "folder")
-    model = StoredModel(stored_path(store, "trained_model", "keras_model"))
+    guard_path = fetched_path(store, "input_guard", "folder")
+    model = StoredModel(fetched_path(store, "trained_model", "keras_model"))
     sizes = raw_images.set_index("image_id")[["width", "height"]]
     tables = []
     for side in sides:

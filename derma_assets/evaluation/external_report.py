@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from derma_assets.errors import InputError, UserError
 from derma_assets.evaluation.markdown import markdown, numbers, percent
 from derma_assets.evaluation.report import LABELS
-from derma_assets.storage.paths import stored_partition
+from derma_assets.storage.published import fetched_partition
 
 
 def external_markdown(table: pd.DataFrame) -> str:
@@ -70,7 +70,7 @@ def stored_external_report(store: Path, name: str, note: str) -> str:
     Raises:
         InputError: it has not been validated on yet.
     """
-    path = stored_partition(store, "external_validation", name, "table")
+    path = fetched_partition(store, "external_validation", name, "table")
     if not path.exists():
         raise InputError(f"nothing is stored of {name} (looked for {path}): run make external NAME={name} first.")
     return f"# On {name}\n\n> {note}\n\n{external_markdown(pd.read_parquet(path))}\n"

@@ -18,7 +18,8 @@ from derma_assets.evaluation.uncertainty_report import (
     decision_markdown,
     selective_markdown,
 )
-from derma_assets.storage.paths import how_to_store, stored_path
+from derma_assets.storage.paths import how_to_store
+from derma_assets.storage.published import fetched_path
 
 # What a reader is shown instead of a column's name, in the order shown.
 LABELS = {
@@ -257,13 +258,13 @@ def stored_report(store: Path, note: str) -> str:
     """
     tables = {}
     for asset in ("overall_metrics", "per_class_metrics"):
-        path = stored_path(store, asset, "table")
+        path = fetched_path(store, asset, "table")
         if not path.exists():
             raise InputError(how_to_store(asset, path))
         tables[asset] = pd.read_parquet(path)
     report = metrics_markdown(tables["overall_metrics"], tables["per_class_metrics"], note)
     for asset, (title, section) in SECTIONS.items():
-        path = stored_path(store, asset, "table")
+        path = fetched_path(store, asset, "table")
         if path.exists():
             report += f"\n## {title}\n\n{_shown(section, path, asset)}\n"
     return report

@@ -22,6 +22,7 @@ from derma_assets.release.recompute import (
 )
 from derma_assets.storage.fingerprint import fingerprint_arrays, fingerprint_folder, fingerprint_json, fingerprint_table
 from derma_assets.storage.paths import how_to_store, stored_path
+from derma_assets.storage.published import fetched_path
 from derma_assets.tensorflow_runtime import import_keras
 from derma_assets.training.predictions import LOGIT_COLUMNS
 
@@ -89,7 +90,7 @@ class Contents:
 
     def model_card(self) -> list[Path]:
         """Return the files of the model card, if a run has made one."""
-        folder = stored_path(self.store, MODEL_CARD, "folder")
+        folder = fetched_path(self.store, MODEL_CARD, "folder")
         return [path for path in (folder / f"{MODEL_CARD}.{kind}" for kind in ("html", "md")) if path.is_file()]
 
 
@@ -105,12 +106,12 @@ def read_contents(store: Path) -> Contents:
         **dict.fromkeys(_FOLDERS, "folder"),
         "trained_model": "keras_model",
     }
-    paths = {asset: stored_path(store, asset, key) for asset, key in required.items()}
+    paths = {asset: fetched_path(store, asset, key) for asset, key in required.items()}
     missing = [asset for asset, path in paths.items() if not path.exists()]
     if missing:
         others = f" Also missing: {', '.join(missing[1:])}." if missing[1:] else ""
         raise UserError(f"nothing can be released: {how_to_store(missing[0], paths[missing[0]])}.{others}")
-    more = {asset: stored_path(store, asset, "table") for asset in MORE_TABLES}
+    more = {asset: fetched_path(store, asset, "table") for asset in MORE_TABLES}
     tables = {asset: paths[asset] for asset in TABLES} | {asset: path for asset, path in more.items() if path.exists()}
     temperature, points, views = (json.loads(paths[asset].read_text()) for asset in _DOCUMENTS)
     single, predictions, splits = (pd.read_parquet(paths[asset]) for asset in _PREDICTIONS)

@@ -13,7 +13,7 @@ from derma_assets.splits.training_set import ACCEPTED, new_lesions
 from derma_assets.splits.training_set import training_set as deal_training_set
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_table
-from derma_assets.storage.paths import stored_path
+from derma_assets.storage.published import fetched_path
 from derma_assets.ui_metadata import figure, note, table_preview
 
 # The tag of runs that the daemon launches for an asset's automation condition.
@@ -40,7 +40,7 @@ def grouped_splits(raw_metadata: pd.DataFrame) -> dg.MaterializeResult:
     """
     chosen = settings()
     how = {name: getattr(chosen, name) for name in DEALT_BY}
-    earlier = earlier_split(stored_path(chosen.store, "grouped_splits", "table"), how)
+    earlier = earlier_split(fetched_path(chosen.store, "grouped_splits", "table"), how)
     splits = split_by_lesion(raw_metadata, **how, earlier=earlier)
     splits.attrs.update(how)
     counts = count_by_side(splits)
@@ -77,7 +77,7 @@ def training_set(
     in. `waiting_lesions` counts those that are held back.
     """
     chosen = settings()
-    path = stored_path(chosen.store, "training_set", "table")
+    path = fetched_path(chosen.store, "training_set", "table")
     earlier = pd.read_parquet(path) if path.exists() else None
     readable = raw_images[raw_images["status"] == "ok"].set_index("image_id")["sha256"]
     by_itself = AUTOMATIC in context.run.tags

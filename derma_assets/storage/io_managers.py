@@ -1,4 +1,4 @@
-"""IO managers: how each kind of asset value is kept below the store's root, written beside and renamed.
+"""IO managers: how each kind of asset value is kept below the store's root, written beside and renamed, then published.
 
 | key | value in Python | stored as |
 | --- | --- | --- |
@@ -22,7 +22,9 @@ from derma_assets.errors import StorageError
 from derma_assets.reuse import DATA_VERSION, MADE_FROM, Reuse
 from derma_assets.storage.atomic import copy_folder, explained, replacing, restore_interrupted_swap
 from derma_assets.storage.paths import EXTENSIONS, how_to_store, is_built_beside
-from derma_assets.storage.records import StoredRecord, damaged_files, read_record, record_of, record_path, write_record
+from derma_assets.storage.published import fetch, known_record, publish
+from derma_assets.storage.records import StoredRecord, damaged_files, record_of, record_path
+from derma_assets.storage.remote import remote_of
 from derma_assets.storage.stored_model import StoredModel
 
 if TYPE_CHECKING:
@@ -30,7 +32,14 @@ if TYPE_CHECKING:
 
 
 class StoreIOManager(dg.UPathIOManager):
-    """Base of the four: writes atomically and says plainly what is missing, damaged or cannot be written."""
+    """Base of the four: writes atomically and says plainly what is missing, damaged or cannot be written.
+
+    Attributes:
+        is_large: Whether a value is a place in the store that may hold gigabytes: `reuse` fetches it from object
+            storage once it is clear that it will be read.
+    """
+
+    is_large = False
 
     def __init__(self, base_path: UPath) -> None:
         super().__init__(base_path)
@@ -48,33 +57,41 @@ class StoreIOManager(dg.UPathIOManager):
                 record.unlink(missing_ok=True)
             with replacing(stored) as beside:
                 self.write(obj, beside)
-            said = context.output_metadata
-            if MADE_FROM in said:
-                write_record(record, record_of(stored, str(said[MADE_FROM].value), str(said[DATA_VERSION].value)))
+            said = {name: str(value.value) for name, value in context.output_metadata.items()}
+            if MADE_FROM in said or remote_of(self.store):
+                new = record_of(stored, said.get(MADE_FROM, ""), said.get(DATA_VERSION))
+                publish(self.store, context.asset_key.path[-1], stored, new, partition)
         except StorageError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
 
     def load_from_path(self, context: dg.InputContext, path: UPath) -> Any:
         """Read what an earlier run stored."""
         local = Path(path.path)
-        restore_interrupted_swap(local)
-        if not local.exists():
+        name = context.asset_key.path[-1]
+        partition = local.name.removesuffix(self.extension or "") if local.parent.name == name else None
+        remote = remote_of(self.store)
+        try:
+            if remote is None:
+                restore_interrupted_swap(local)
+            record = (known_record if self.is_large and _is_fetched_later(context) else fetch)(
+                self.store, name, partition
+            )
+        except StorageError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        if record is None if remote else not local.exists():
             if (context.definition_metadata or {}).get("allow_missing_partitions"):
                 raise FileNotFoundError(local)  # which Dagster takes for a partition to be left out
             raise dg.Failure(how_to_store(context.asset_key.to_user_string(), local), allow_retries=False)
-        self._check(context, local)
+        if remote is None:
+            self._check(name, local, record)
         return self.read(local)
 
-    def _check(self, context: dg.InputContext, stored: Path) -> None:
+    def _check(self, name: str, stored: Path, record: StoredRecord | None) -> None:
         """Stop at a file that is not as it was written; each is looked at once in a process.
 
         Raises:
             dagster.Failure: the message says which, and how to make it again.
         """
-        name = context.asset_key.path[-1]
-        partition = stored.name.removesuffix(self.extension or "") if stored.parent.name == name else None
-        written = record_path(self.store, name, partition)
-        record = read_record(written)
         if record is None or self._checked.get(stored) == record:
             return
         damaged = damaged_files(stored, record)
@@ -129,6 +146,7 @@ class DocumentIOManager(StoreIOManager):
 class KerasModelIOManager(StoreIOManager):
     """Keras models in Keras's own format."""
 
+    is_large = True
     extension = EXTENSIONS["keras_model"]
 
     def write(self, obj: "keras.Model", path: Path) -> None:
@@ -146,6 +164,7 @@ class FolderIOManager(StoreIOManager):
     One that was built in the store's own `building_folder` is moved, any other is copied.
     """
 
+    is_large = True
     extension = EXTENSIONS["folder"]
 
     def write(self, obj: Path, path: Path) -> None:
@@ -158,6 +177,15 @@ class FolderIOManager(StoreIOManager):
     def read(self, path: Path) -> Path:
         """Return the stored folder."""
         return path
+
+
+def _is_fetched_later(context: dg.InputContext) -> bool:
+    """Return whether the input is of a step that `reuse` wraps, which fetches what the step reads."""
+    try:
+        step = context.step_context
+    except dg.DagsterInvariantViolationError:  # no step, so it is read right away
+        return False
+    return "reuse" in step.op_def.required_resource_keys
 
 
 def io_managers(store: Path, force: bool = False) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+import urllib.parse
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,28 @@ from derma_assets.storage.atomic import STALE_S, explained
 EXTENSIONS = {"table": ".parquet", "document": ".json", "keras_model": ".keras", "folder": ""}
 
 _BUILDING = ".building"
+_COPIES = ".copies"
+
+
+def store_path(root: Path, storage: str, dataset: str) -> Path:
+    """Return the folder of the stored assets of a data set; of object storage, that of the working copy.
+
+    Args:
+        root: Folder that everything a run writes goes under.
+        storage: Empty, a local folder, or an address such as s3://bucket/prefix.
+        dataset: The data sets never overwrite each other.
+    """
+    if "://" in storage:
+        # The folder's name is the address, so a store says by itself what it is a copy of.
+        return root / "store" / _COPIES / urllib.parse.quote(storage.rstrip("/"), safe="") / dataset
+    return (Path(storage).expanduser().resolve() if storage else root / "store") / dataset
+
+
+def address_of_copy(store: Path) -> str | None:
+    """Return the address of the object storage that `store` is the working copy of, or None of a local store."""
+    if store.parent.parent.name != _COPIES:
+        return None
+    return f"{urllib.parse.unquote(store.parent.name)}/{store.name}"
 
 
 def stored_path(store: Path, asset: str, io_manager_key: str) -> Path:

@@ -7,6 +7,7 @@ new run would have need not be made again; one whose files no longer have their 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from derma_assets.storage.atomic import replacing
 from derma_assets.storage.fingerprint import fingerprint_json, sha256_of_file, sha256_of_files
@@ -48,6 +49,25 @@ def write_record(path: Path, record: StoredRecord) -> None:
     """Write a record, atomically."""
     with replacing(path) as beside:
         beside.write_text(json.dumps(asdict(record), indent=1) + "\n")
+
+
+def check_path(store: Path, check: str) -> Path:
+    """Return where it is kept what a check said the last time that it passed."""
+    return record_path(store, "checks", check)
+
+
+def read_check(path: Path) -> dict[str, Any] | None:
+    """Return what is kept of a check at `path`, or None where there is nothing that can be read."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def write_check(path: Path, document: dict[str, Any]) -> None:
+    """Keep what a check said, atomically."""
+    with replacing(path) as beside:
+        beside.write_text(json.dumps(document))
 
 
 def record_of(stored: Path, made_from: str, data_version: str | None) -> StoredRecord:

@@ -14,7 +14,8 @@ from derma_assets.diagnoses import ACTINIC_KERATOSES
 from derma_assets.errors import InputError, UserError
 from derma_assets.evaluation.markdown import markdown, numbers
 from derma_assets.settings import settings
-from derma_assets.storage.paths import how_to_store, stored_partition, stored_path
+from derma_assets.storage.paths import how_to_store
+from derma_assets.storage.published import fetched_partition, fetched_path
 from derma_assets.study.trials import TRIALS
 from derma_assets.study.validation_figures import VIEWS
 
@@ -104,10 +105,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         chosen = settings()
         if "--missing" in (sys.argv[1:] if arguments is None else arguments):
-            figures = {name: stored_partition(chosen.store, "trial_figures", name, "table") for name in TRIALS}
+            figures = {name: fetched_partition(chosen.store, "trial_figures", name, "table") for name in TRIALS}
             print(*(name for name, path in figures.items() if not path.exists()))
             return 0
-        path = stored_path(chosen.store, "study_table", "table")
+        path = fetched_path(chosen.store, "study_table", "table")
         if not path.exists():
             raise InputError(how_to_store("study_table", path))
         rows = pd.read_parquet(path)

@@ -26,7 +26,8 @@ from derma_assets.dataset.source import locate_dataset
 from derma_assets.errors import InputError, UserError
 from derma_assets.settings import Settings, settings
 from derma_assets.splits.grouped_splits import TRAIN, VALIDATION
-from derma_assets.storage.paths import how_to_store, stored_path
+from derma_assets.storage.paths import how_to_store
+from derma_assets.storage.published import fetched_path
 from derma_assets.tensorflow_runtime import import_keras
 from derma_assets.training.fit import fit
 from derma_assets.training.hardware import chosen_precision
@@ -135,7 +136,7 @@ def whole_graph_peak(chosen: Settings) -> Peak:
 
 
 def _stored(chosen: Settings, asset: str, io_manager_key: str) -> Path:
-    path = stored_path(chosen.store, asset, io_manager_key)
+    path = fetched_path(chosen.store, asset, io_manager_key)
     if not path.exists():
         raise InputError(how_to_store(asset, path))
     return path

@@ -5,7 +5,8 @@ import sys
 from derma_assets.errors import InputError, UserError
 from derma_assets.evaluation.model_card.card import HTML, MARKDOWN
 from derma_assets.settings import Settings, settings
-from derma_assets.storage.paths import how_to_store, stored_path
+from derma_assets.storage.paths import how_to_store
+from derma_assets.storage.published import fetched_path
 
 
 def where(chosen: Settings) -> str:
@@ -14,7 +15,7 @@ def where(chosen: Settings) -> str:
     Raises:
         InputError: no card has been made yet.
     """
-    folder = stored_path(chosen.store, "model_card", "folder")
+    folder = fetched_path(chosen.store, "model_card", "folder")
     if not (folder / HTML).is_file():
         raise InputError(how_to_store("model_card", folder))
     return f"The model card, to read and print: {folder / HTML}\nThe same as Markdown:             {folder / MARKDOWN}"

@@ -16,7 +16,7 @@ from derma_assets.evaluation.data_quality import DataQuality
 from derma_assets.evaluation.model_card.evidence import Chosen, Evidence, Studies
 from derma_assets.evaluation.model_card.model_facts import model_facts, training_of
 from derma_assets.settings import Settings
-from derma_assets.storage.paths import stored_partitions, stored_path
+from derma_assets.storage.published import fetched_partitions, fetched_path
 from derma_assets.study import report as study
 
 # Assets that the card shows as they are: fields of `Evidence` by the same name.
@@ -81,8 +81,8 @@ def gathered(
 
 def study_files(store: Path) -> list[Path]:
     """Return the files that `stored_studies` reads, of those that are there."""
-    summary = stored_path(store, "cross_validation_summary", "table")
-    external = stored_partitions(store, "external_validation", "table").values()
+    summary = fetched_path(store, "cross_validation_summary", "table")
+    external = fetched_partitions(store, "external_validation", "table").values()
     return [path for path in (summary, *external, TRIALS, TEST_LOOKS) if path.exists()]
 
 
@@ -95,9 +95,9 @@ def stored_studies(store: Path, synthetic: bool, trials: Path = TRIALS, test_loo
         trials: The file of the trials, with a header.
         test_looks: The file of the looks at test, with a header.
     """
-    summary = stored_path(store, "cross_validation_summary", "table")
-    external = stored_partitions(store, "external_validation", "table")
-    model = stored_path(store, "trained_model", "keras_model")
+    summary = fetched_path(store, "cross_validation_summary", "table")
+    external = fetched_partitions(store, "external_validation", "table")
+    model = fetched_path(store, "trained_model", "keras_model")
     trained = model.stat().st_mtime if model.exists() else 0.0
     return Studies(
         external={name: pd.read_parquet(path) for name, path in external.items()},

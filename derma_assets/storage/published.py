@@ -1,0 +1,271 @@
+"""What is stored of each asset, in a local store and in object storage alike.
+
+A local store is the folder itself. Object storage has a working copy with the same layout: an asset is written there,
+then published; what is read is fetched into it first. `docs/storage.md` shows both layouts.
+
+Published are first the files, each under a key that holds its SHA-256, so that none is ever overwritten, then the
+record, one object that names them: an asset is all old or all new, whoever reads it, and wherever a writer is killed.
+"""
+
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from derma_assets.storage.atomic import STALE_S, replacing, restore_interrupted_swap
+from derma_assets.storage.fingerprint import sha256_of_file
+from derma_assets.storage.paths import stored_partition, stored_partitions, stored_path
+from derma_assets.storage.records import (
+    StoredRecord,
+    check_path,
+    damaged_files,
+    read_check,
+    read_record,
+    record_path,
+    write_check,
+    write_record,
+)
+from derma_assets.storage.remote import RemoteStore, remote_of
+
+FILES = "files"
+
+
+@dataclass(frozen=True)
+class Published:
+    """What object storage says of an asset, or of one partition of it: the object that commits it.
+
+    Attributes:
+        record: As a local store has it.
+        stored_as: The asset's path below the store.
+        bytes_of: Of each file, by the same names as the record's hashes.
+        stored_at: When it was stored, in seconds since 1970.
+    """
+
+    record: StoredRecord
+    stored_as: str
+    bytes_of: dict[str, int]
+    stored_at: float
+
+    def key(self, file: str) -> str:
+        """Return the key of one of the files."""
+        path = Path(self.stored_as)
+        asset = path.parts[0].removesuffix(path.suffix) if len(path.parts) == 1 else path.parts[0]
+        return f"{FILES}/{asset}/{self.record.sha256[file]}/{path.name if file == '.' else Path(file).name}"
+
+    def document(self) -> dict[str, Any]:
+        """Return what is put."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, document: dict[str, Any] | None) -> "Published | None":
+        """Return what was put, or None if there is none, or none that can be read."""
+        try:
+            return None if document is None else cls(**{**document, "record": StoredRecord(**document["record"])})
+        except (TypeError, KeyError):
+            return None
+
+
+def known_record(store: Path, name: str, partition: str | None = None) -> StoredRecord | None:
+    """Return the record of what is stored of an asset, or None.
+
+    Raises:
+        StorageError: object storage cannot be asked.
+    """
+    remote, record = remote_of(store), record_path(store, name, partition)
+    if remote is None:
+        return read_record(record)
+    published = _published(remote, store, record)
+    return None if published is None else published.record
+
+
+def missing_files(store: Path, name: str, stored: Path, partition: str | None = None) -> list[str]:
+    """Return the files of what is stored of an asset that are not as they were written.
+
+    In object storage their sizes are looked at, not their bytes: those are when they are fetched.
+
+    Raises:
+        StorageError: object storage cannot be asked.
+    """
+    remote, record = remote_of(store), record_path(store, name, partition)
+    if remote is None:
+        known = read_record(record)
+        return [] if known is None else damaged_files(stored, known)
+    published = _published(remote, store, record)
+    if published is None:
+        return []
+    there = remote.objects(f"{FILES}/{name}")
+    return [
+        published.key(file)
+        for file, size in published.bytes_of.items()
+        if there.get(published.key(file), {}).get("size") != size
+    ]
+
+
+def publish(store: Path, name: str, stored: Path, record: StoredRecord, partition: str | None = None) -> None:
+    """Make what was written at `stored` the version that everyone reads.
+
+    Raises:
+        StorageError: the record cannot be written, or object storage not reached; the old version is still there.
+    """
+    remote, path = remote_of(store), record_path(store, name, partition)
+    write_record(path, record)
+    if remote is None:
+        return
+    local = {file: stored if file == "." else stored / file for file in record.sha256}
+    sizes = {file: path.stat().st_size for file, path in local.items()}
+    published = Published(record, stored.relative_to(store).as_posix(), sizes, time.time())
+    there = remote.objects(f"{FILES}/{name}")
+    before = _published(remote, store, path)
+    named = {before.key(file) for file in before.record.sha256} if before else set()
+    # One that no record names may be removed any moment, see storage/clean.py: put it anew, which makes it young.
+    young = time.time() - STALE_S / 2
+    kept = {key for key, about in there.items() if key in named or about["LastModified"].timestamp() > young}
+    files = {published.key(file): local[file] for file in record.sha256}
+    remote.upload({
+        key: file for key, file in files.items() if key not in kept or there[key]["size"] != file.stat().st_size
+    })  # fmt: skip
+    remote.write_document(_key(store, path), published.document())
+
+
+def publish_again(
+    store: Path, name: str, stored: Path, made_from: str, partition: str | None = None
+) -> StoredRecord | None:
+    """Publish what was made of the same origins before and is still in the working copy; return its record, or None.
+
+    That is so after a run that could not reach object storage once all was computed, or where it was emptied since.
+
+    Raises:
+        StorageError: object storage cannot be reached.
+    """
+    record = read_record(record_path(store, name, partition))
+    if remote_of(store) is None or record is None or record.made_from != made_from or damaged_files(stored, record):
+        return None
+    publish(store, name, stored, record, partition)
+    return record
+
+
+def fetch(store: Path, name: str, partition: str | None = None) -> StoredRecord | None:
+    """Bring what is stored of an asset into the working copy, and return its record, or None if nothing is stored.
+
+    Files that are there and as they were written are not fetched again. A local store is left as it is.
+
+    Raises:
+        StorageError: object storage cannot be reached, or a file has been damaged there.
+    """
+    remote, path = remote_of(store), record_path(store, name, partition)
+    if remote is None:
+        return read_record(path)
+    published = _published(remote, store, path)
+    if published is None:
+        return None
+    stored = store / published.stored_as
+    restore_interrupted_swap(stored)
+    seen = _seen.get(stored)
+    if seen is None or seen != (published.record, _looks(stored)):
+        if damaged_files(stored, published.record):
+            _replace(remote, stored, published)
+        if read_record(path) != published.record:
+            write_record(path, published.record)
+        _seen[stored] = (published.record, _looks(stored))
+    return published.record
+
+
+# What this process has found to be as the record says, and how it looked then: the bytes need not be read again.
+_seen: dict[Path, tuple[StoredRecord, Any]] = {}
+
+
+def _looks(stored: Path) -> list[tuple[str, int, int, int]]:
+    files = sorted(stored.rglob("*")) if stored.is_dir() else [stored] if stored.exists() else []
+    return [(str(file), (at := file.stat()).st_size, at.st_mtime_ns, at.st_ino) for file in files if file.is_file()]
+
+
+def _replace(remote: RemoteStore, stored: Path, published: Published) -> None:
+    """Put the published version in the place of what is at `stored`, fetching only the files that differ."""
+    with replacing(stored) as beside:
+        wanted: dict[str, tuple[Path, str]] = {}
+        copies: list[tuple[Path, Path]] = []
+        for file, sha256 in published.record.sha256.items():
+            new, old = (beside, stored) if file == "." else (beside / file, stored / file)
+            new.parent.mkdir(parents=True, exist_ok=True)
+            key = published.key(file)
+            if old.is_file() and sha256_of_file(old) == sha256:
+                _link(old, new)
+            elif key in wanted:
+                copies.append((wanted[key][0], new))
+            else:
+                wanted[key] = (new, sha256)
+        remote.download(wanted)
+        for source, copy in copies:
+            shutil.copyfile(source, copy)
+        for file in published.record.sha256:
+            # Reports say when a thing was made by the time of its file.
+            os.utime(beside if file == "." else beside / file, (published.stored_at, published.stored_at))
+        os.utime(beside, (published.stored_at, published.stored_at))
+
+
+def _link(source: Path, target: Path) -> None:
+    """Make a file appear in a second place; nothing in a store is ever written to again."""
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, target)
+
+
+def fetched_path(store: Path, asset: str, io_manager_key: str) -> Path:
+    """Return where `asset` is kept, fetched if need be; nothing is there if it has not been stored."""
+    return _fetched(store, asset, stored_path(store, asset, io_manager_key))
+
+
+def fetched_partition(store: Path, asset: str, partition: str, io_manager_key: str) -> Path:
+    """Return where one partition of `asset` is kept, fetched if need be; nothing is there if it has not been stored."""
+    return _fetched(store, asset, stored_partition(store, asset, partition, io_manager_key), partition)
+
+
+def fetched_partitions(store: Path, asset: str, io_manager_key: str) -> dict[str, Path]:
+    """Return where the partitions of `asset` are kept that are stored, by name, fetched if need be."""
+    remote = remote_of(store)
+    if remote is None:
+        return stored_partitions(store, asset, io_manager_key)
+    below = _key(store, record_path(store, asset, "*")).removesuffix("*.json")
+    names = sorted(key.removeprefix(below).removesuffix(".json") for key in remote.objects(below.rstrip("/")))
+    return {name: fetched_partition(store, asset, name, io_manager_key) for name in names}
+
+
+def _fetched(store: Path, asset: str, stored: Path, partition: str | None = None) -> Path:
+    if remote_of(store) is not None and fetch(store, asset, partition) is None:
+        # A version that could not be published is in the way: nobody else has it, so it is not read either.
+        return stored.with_name(f".{stored.name}.not_stored")
+    return stored
+
+
+def known_check(store: Path, check: str) -> dict[str, Any] | None:
+    """Return what was kept of the last time that a check passed, or None.
+
+    Raises:
+        StorageError: object storage cannot be asked.
+    """
+    remote, path = remote_of(store), check_path(store, check)
+    return read_check(path) if remote is None else remote.read_document(_key(store, path))
+
+
+def keep_check(store: Path, check: str, document: dict[str, Any]) -> None:
+    """Keep what a check said that has passed.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    remote, path = remote_of(store), check_path(store, check)
+    if remote is None:
+        write_check(path, document)
+    else:
+        remote.write_document(_key(store, path), document)
+
+
+def _published(remote: RemoteStore, store: Path, record: Path) -> Published | None:
+    return Published.of(remote.read_document(_key(store, record)))
+
+
+def _key(store: Path, path: Path) -> str:
+    return path.relative_to(store).as_posix()

@@ -1,0 +1,205 @@
+"""Object storage, through fsspec: what an object's key is, how often a request is tried, and what went wrong in words.
+
+Only whole objects are put, so none is ever seen half: S3 shows an object once all of it has arrived. Requests are
+tried again by botocore (errors of the server, no connection, no answer in time) and by s3fs (a download that was cut
+goes on where it was cut); here only a download that still is not what was asked for is begun anew.
+"""
+
+import errno
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from upath import UPath
+
+from derma_assets.errors import StorageError, UserError
+from derma_assets.settings import settings
+from derma_assets.storage.fingerprint import sha256_of_file
+from derma_assets.storage.paths import address_of_copy
+
+# Files that travel at the same time, and what is held of one in memory meanwhile.
+_FILES, _PARTS, _PART_BYTES = 8, 4, 16 * 2**20
+# Begun anew that often after the libraries have given up on a download that was cut or is not what was put.
+_DOWNLOADS = 3
+
+
+class RemoteStore:
+    """The objects below one address. Keys are relative to it."""
+
+    def __init__(self, address: str) -> None:
+        """`address`: such as s3://bucket/prefix/sample. Nothing is asked of the server yet."""
+        chosen = settings()
+        self.address = address
+        self._root = UPath(
+            address,
+            use_listings_cache=False,
+            skip_instance_cache=True,  # fsspec would give the one of another endpoint
+            max_concurrency=_PARTS,
+            config_kwargs={
+                "retries": {"mode": "standard", "max_attempts": chosen.storage_attempts},
+                "connect_timeout": chosen.storage_timeout_s,
+                "read_timeout": chosen.storage_timeout_s,
+            },
+        )
+        try:
+            self._files: Any = self._root.fs
+        except ImportError as error:
+            raise UserError(
+                f"DERMA_STORAGE={address} needs the package s3fs: pip install 'derma_assets[cluster]'"
+            ) from error
+        self._files.retries = chosen.storage_attempts
+
+    def read_document(self, key: str) -> dict[str, Any] | None:
+        """Return the JSON object at `key`, or None where there is none.
+
+        Raises:
+            StorageError: the server cannot be reached, refuses, or has no such bucket.
+        """
+        with self._explained(f"read {key}"):
+            try:
+                # One request; more than one at a time would ask for the size first.
+                return json.loads(self._files.cat_file(self._path(key), max_concurrency=1))
+            except FileNotFoundError as error:
+                if _code(error) == "NoSuchBucket":
+                    raise
+                return None
+
+    def write_document(self, key: str, document: Mapping[str, Any]) -> None:
+        """Put a JSON object.
+
+        Raises:
+            StorageError: the server cannot be reached or refuses; what was there before still is.
+        """
+        with self._explained(f"write {key}"):
+            self._files.pipe_file(self._path(key), (json.dumps(document, indent=1) + "\n").encode())
+
+    def objects(self, folder: str) -> dict[str, dict[str, Any]]:
+        """Return what is below `folder`, by key: `size` in bytes and `LastModified`.
+
+        Raises:
+            StorageError: the server cannot be reached or refuses.
+        """
+        with self._explained(f"list {folder}"):
+            found = self._files.find(self._path(folder), detail=True)
+        start = len(self._path(""))
+        return {path[start:]: about for path, about in found.items() if about["type"] == "file"}
+
+    def upload(self, files: Mapping[str, Path]) -> None:
+        """Put local files, by key.
+
+        Raises:
+            StorageError: the server cannot be reached or refuses.
+        """
+        if not files:
+            return
+        with self._explained(f"write {next(iter(files))}"):
+            self._files.put(
+                [str(file) for file in files.values()],
+                [self._path(key) for key in files],
+                batch_size=_FILES,
+                chunksize=_PART_BYTES,
+            )
+
+    def download(self, files: Mapping[str, tuple[Path, str]]) -> None:
+        """Get objects into new local files.
+
+        Args:
+            files: Where to, and the SHA-256 that it has to have, by key.
+
+        Raises:
+            StorageError: the server cannot be reached, has no such object, or has another in its place.
+        """
+        from aiohttp import ClientError
+
+        waiting = dict(files)
+        for attempt in range(_DOWNLOADS):
+            if not waiting:
+                return
+            try:
+                with self._explained(f"read {next(iter(waiting))}", but=ClientError):
+                    # One part at a time: s3fs goes on with such a download where it was cut.
+                    paths = [str(file) for file, _ in waiting.values()]
+                    self._files.get([*map(self._path, waiting)], paths, batch_size=_FILES, max_concurrency=1)
+            except ClientError as error:
+                if attempt == _DOWNLOADS - 1:
+                    what = f"the download is cut again and again ({_said(error)}): check the network, then run again"
+                    raise self._error(f"read {next(iter(waiting))}", what) from error
+                time.sleep(2**attempt / 4)
+            waiting = {
+                key: (file, sha256)
+                for key, (file, sha256) in waiting.items()
+                if not file.exists() or sha256_of_file(file) != sha256
+            }
+        if waiting:
+            raise StorageError(
+                f"{self.address}/{next(iter(waiting))} is damaged: not the bytes that were written. Make the asset "
+                "again with DERMA_FORCE=1."
+            )
+
+    def remove(self, keys: list[str]) -> None:
+        """Remove objects; those that are not there are no error."""
+        if keys:
+            with self._explained(f"remove {keys[0]}"):
+                self._files.rm([self._path(key) for key in keys])
+
+    def _path(self, key: str) -> str:
+        return f"{self._root.path.rstrip('/')}/{key}"
+
+    @contextmanager
+    def _explained(self, doing: str, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+        """Turn what the libraries raise into a `StorageError` that says what to do; `but`: passed on."""
+        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+
+        try:
+            yield
+        except but:
+            raise
+        except (NoCredentialsError, PartialCredentialsError) as error:
+            raise self._error(
+                doing, "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
+            ) from error
+        except FileNotFoundError as error:
+            if _code(error) == "NoSuchBucket":
+                what = "there is no such bucket: make it, or correct DERMA_STORAGE"
+            else:
+                what = "there is no such object: it was removed by hand; make the asset again with DERMA_FORCE=1"
+            raise self._error(doing, what) from error
+        except PermissionError as error:
+            raise self._error(
+                doing,
+                f"the server refuses ({_said(error)}): check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
+                "AWS_SESSION_TOKEN, and what they may do with this bucket",
+            ) from error
+        except (OSError, BotoCoreError, ClientError) as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise  # of the local copy, which others explain
+            raise self._error(
+                doing,
+                f"the server does not answer as it should, after {settings().storage_attempts} attempts "
+                f"({_said(error)}): check AWS_ENDPOINT_URL and the network, then run again",
+            ) from error
+
+    def _error(self, doing: str, what: str) -> StorageError:
+        return StorageError(f"cannot {doing} in {self.address}: {what}. What was stored there before is untouched.")
+
+
+@cache
+def remote_of(store: Path) -> RemoteStore | None:
+    """Return the object storage that the folder `store` is the working copy of, or None of a store that is local."""
+    address = address_of_copy(store)
+    return None if address is None else RemoteStore(address)
+
+
+def _said(error: Exception) -> str:
+    """Return an error in one line, without a user and password that an endpoint's address may have."""
+    return re.sub(r"//[^/@\s]*@", "//", f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+def _code(error: Exception) -> str:
+    response = getattr(error.__cause__, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
