@@ -91,6 +91,8 @@ def stage_asset(
             io_manager_key=io_manager_key,
             required_resource_keys={"reuse"},
             op_tags=step_tags(needs),
+            # Where a cluster limits pools to one step, no two runs make the asset at once; its partitions they may.
+            pool=None if asset_arguments.get("partitions_def") else compute.__name__,
             automation_condition=on_new_content() if automatic else None,
             **asset_arguments,
         )

@@ -47,7 +47,11 @@ def _kubernetes(chosen: Settings) -> dg.ExecutorDefinition:
     except ImportError as error:
         raise _not_installed("k8s") from error
     # Image, environment and secrets of a step are those of its run; a step's own tags say what else it needs.
-    return k8s_job_executor.configured({"resources": RESOURCES[DEFAULT_NEED]}, name="k8s")
+    return k8s_job_executor.configured(
+        lambda given: {"resources": RESOURCES[DEFAULT_NEED], **given},
+        config_schema=k8s_job_executor.config_schema.as_field(),
+        name="k8s",
+    )
 
 
 def _not_installed(executor: str) -> InputError:

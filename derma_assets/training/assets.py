@@ -84,6 +84,7 @@ class TrainingConfig(dg.Config):
     can_subset=True,
     required_resource_keys={"reuse"},
     op_tags=step_tags("train"),
+    pool="trained_model",
 )
 @clear_failure
 @reusing_assets

@@ -12,7 +12,7 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 PREFIX = "derma-test-"
@@ -23,6 +23,8 @@ _LOCK = Path("/run/lock/derma-test-cluster")
 _NETWORK = "10.213.77"
 _BRIDGE = "bridge"
 _CLONE_NEWNET = 0x40000000
+
+_UNSHARE = "unshare --mount --uts --pid --mount-proc --fork --kill-child sh"
 
 # The host's first process: when it dies, the kernel kills all the others.
 _INIT = f"""
@@ -46,12 +48,14 @@ class Host:
         number: Last part of its address.
         keeper: The process outside that keeps it.
         init: Its first process, by its number outside.
+        programs: What was started on it, by name.
     """
 
     name: str
     number: int
     keeper: subprocess.Popen[str]
     init: int
+    programs: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -63,16 +67,26 @@ class Host:
 
     def command(self, *words: str) -> list[str]:
         """Return the command that runs `words` on this host, in its `/srv`."""
-        enter = ["nsenter", f"--target={self.init}", "--mount", "--uts", "--net", "--pid", f"--wd={INSIDE}"]
+        enter = ["nsenter", f"--target={self.init}", "--mount", "--uts", "--net", "--pid", f"--wdns={INSIDE}"]
         return [*enter, "--", *words]
 
-    def start(self, name: str, *words: str, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def start(self, name: str, *words: str, env: Mapping[str, str]) -> None:
         """Start a program that goes on until the host dies; what it says is in `log(name)`."""
         self.log(name).parent.mkdir(parents=True, exist_ok=True)
         with self.log(name).open("ab") as log:
-            return subprocess.Popen(
+            self.programs[name] = subprocess.Popen(
                 self.command(*words), env=dict(env), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )
+
+    @property
+    def is_alive(self) -> bool:
+        return self.keeper.poll() is None
+
+    def check(self) -> None:
+        """Raise a `RuntimeError` with the end of its log if a program has ended."""
+        for name, program in self.programs.items():
+            if program.poll() is not None:
+                raise RuntimeError(f"{name} on {self.name} has ended:\n{self.log(name).read_text()[-3000:]}")
 
     def log(self, name: str) -> Path:
         return self.disk / "log" / f"{name}.log"
@@ -82,7 +96,8 @@ class Host:
         with suppress(ProcessLookupError):
             os.kill(self.init, signal.SIGKILL)
         self.keeper.kill()
-        self.keeper.wait(timeout=30)
+        for process in (self.keeper, *self.programs.values()):
+            process.wait(timeout=30)
 
 
 class Cluster:
@@ -100,9 +115,14 @@ class Cluster:
         _run("ip", "netns", "add", space)
         # Dies with this process, even if that is killed.
         keeper = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "ip", "netns", "exec", space]
-            + ["unshare", "--mount", "--uts", "--pid", "--mount-proc", "--fork", "--kill-child"]
-            + ["sh", "-c", _INIT, "init", name, str(disk)],
+            [
+                *f"setpriv --pdeathsig KILL ip netns exec {space} {_UNSHARE}".split(),
+                "-c",
+                _INIT,
+                "init",
+                name,
+                str(disk),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
