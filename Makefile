@@ -18,7 +18,7 @@ export DERMA_STORAGE
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo materialize card external folds study app release readme new-pictures rollback ui metrics test test-browser test-daemon test-real browser screenshots bench bench-browser bench-reuse lint format lock clean test-recovery test-distributed clean-storage bench-scale
+.PHONY: help setup home demo materialize card external folds study app release readme new-pictures rollback ui metrics test test-browser test-daemon test-real browser screenshots bench bench-browser bench-reuse lint format lock clean test-recovery test-distributed clean-storage bench-scale test-cluster worker
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -128,6 +128,13 @@ test-distributed: setup ## two processes train one model, one of them is killed,
 test-real: setup browser ## run the graph on a few hundred real lesions: make test-real DERMA_HAM10000_DIR=<folder>
 	@test -n "$(DERMA_HAM10000_DIR)" || { echo "say where HAM10000 is: make test-real DERMA_HAM10000_DIR=<folder>"; exit 1; }
 	@DERMA_HAM10000_DIR="$(abspath $(DERMA_HAM10000_DIR))" $(BIN)/python -m pytest -q derma_assets_tests/real_data
+
+test-cluster: setup ## two hosts with real servers train five folds, one of them is killed: needs root, installs PostgreSQL and RabbitMQ
+	@bash derma_assets_tests/cluster/install.sh
+	@$(BIN)/python -m pytest -q -m cluster --ignore=derma_assets_tests/real_data
+
+worker: home ## compute steps for a cluster on this host, see docs/cluster.md: make worker QUEUES=train,cpu
+	@$(BIN)/celery -A derma_assets.execution.celery_worker worker -Q $(or $(QUEUES),train,cpu) -c $(or $(STEPS),1) --loglevel INFO
 
 screenshots: setup browser ## take the pictures in docs/app anew, from the demo's bundle
 	@DERMA_DATASET=sample $(BIN)/python -m derma_assets.browser.screenshots docs/app

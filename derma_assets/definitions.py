@@ -24,6 +24,7 @@ from derma_assets.evaluation import (
     subgroup_assets,
     uncertainty_assets,
 )
+from derma_assets.execution.executors import chosen_executor
 from derma_assets.promotion import promotion_assets, promotion_checks
 from derma_assets.settings import settings
 from derma_assets.splits import assets as splits_assets
@@ -31,8 +32,6 @@ from derma_assets.splits import checks as splits_checks
 from derma_assets.storage.io_managers import io_managers
 from derma_assets.training import assets as training_assets
 from derma_assets.training import checks as training_checks
-
-EXECUTORS = {"in_process": dg.in_process_executor, "multiprocess": dg.multiprocess_executor}
 
 defs = dg.Definitions(
     assets=made_every_week(
@@ -74,5 +73,5 @@ defs = dg.Definitions(
     sensors=[sensors.new_pictures, sensors.new_content, sensors.failed_run],
     resources=io_managers(settings().store, force=settings().force),
     loggers={"console": console_logger},
-    executor=EXECUTORS[settings().executor],
+    executor=chosen_executor(settings()),
 )

@@ -5,11 +5,12 @@ small, synthetic and trained from scratch; HAM10000 is fine-tuned from ImageNet 
 """
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from derma_assets.errors import UserError
@@ -171,9 +172,23 @@ class Settings(BaseSettings):
         None,
         description="Chromium-like browser for browser_parity and latency_benchmark. Empty: the first one on the PATH.",
     )
-    executor: Literal["in_process", "multiprocess"] = Field(
-        "in_process", description="How Dagster runs the steps of a run."
+    executor: Literal["in_process", "multiprocess", "celery", "k8s"] = Field(
+        "in_process",
+        description="Where the steps of a run are computed: in one process, in several, by the workers of `celery` on "
+        "any number of hosts, or in a pod each on Kubernetes (`k8s`). docs/cluster.md.",
     )
+    broker_url: SecretStr | None = Field(
+        None,
+        description="Address of RabbitMQ for `celery`, `amqp://user:password@host:5672//`. It is a secret: it is never "
+        "shown.",
+    )
+
+    @field_validator("broker_url")
+    @classmethod
+    def _is_of_rabbitmq(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("amqp://", "amqps://")):
+            raise ValueError("the broker is RabbitMQ, its address starts with amqp:// or amqps://")
+        return value
 
     @field_validator("external_datasets", mode="before")
     @classmethod
@@ -249,11 +264,13 @@ def settings() -> Settings:
         return Settings()
     except ValidationError as error:
         wrong = [
-            f"DERMA_{'_'.join(map(str, one['loc'])).upper()}={_without_password(one['input'])}: {one['msg']}"
-            for one in error.errors()
+            f"DERMA_{'_'.join(map(str, one['loc'])).upper()}={_shown(one)}: {one['msg']}" for one in error.errors()
         ]
         raise UserError("; ".join(wrong)) from None
 
 
-def _without_password(value: Any) -> str:
-    return re.sub(r"//[^/@]*@|\?.*", "***", repr(value))
+def _shown(problem: Mapping[str, Any]) -> str:
+    """Return a setting's value without the passwords that an address may hold."""
+    if problem["loc"] == ("broker_url",):
+        return "(not shown)"
+    return re.sub(r"//[^/@]*@|\?.*", "***", repr(problem["input"]))

@@ -14,6 +14,7 @@ from derma_assets.automation.conditions import on_new_content
 from derma_assets.automation.run_tags import tagging
 from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION
 from derma_assets.errors import UserError
+from derma_assets.execution.needs import DEFAULT_NEED, Need, step_tags
 from derma_assets.reuse import reusing
 from derma_assets.settings import settings
 from derma_assets.storage.fingerprint import fingerprint_json
@@ -67,6 +68,7 @@ def stage_asset(
     automatic: bool = True,
     reads_files: Callable[[], Iterable[Path]] = tuple,
     decided_by: Mapping[str, Callable[[Any], Any]] = MappingProxyType({}),
+    needs: Need = DEFAULT_NEED,
     **asset_arguments: Any,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Return `dagster.asset` for the stage `stage`: group, owner and clear failures are set, the rest is passed on.
@@ -76,6 +78,7 @@ def stage_asset(
     `reads_files` names small files whose content decides as well, `decided_by` the part of an input that decides.
     What is `of_training_set` takes from `image_arrays` only the pictures that `training_set` names.
     What is not `automatic` is made only when someone asks for it.
+    `needs` says on which kind of machine it is made, see `execution/needs.py`.
     """
     if of_training_set:
         # What image_arrays' own version says besides which pictures it has.
@@ -90,6 +93,9 @@ def stage_asset(
             code_version=version,
             io_manager_key=io_manager_key,
             required_resource_keys={"reuse"},
+            op_tags=step_tags(needs),
+            # Where a cluster limits pools to one step, no two runs make the asset at once; its partitions they may.
+            pool=None if asset_arguments.get("partitions_def") else compute.__name__,
             automation_condition=on_new_content() if automatic else None,
             **asset_arguments,
         )

@@ -8,6 +8,7 @@ import dagster as dg
 
 from derma_assets.automation.console import console_logger
 from derma_assets.evaluation import external_assets, fold_assets
+from derma_assets.execution.executors import chosen_executor
 from derma_assets.settings import settings
 from derma_assets.storage.io_managers import io_managers
 from derma_assets.study import study_assets
@@ -31,5 +32,5 @@ defs = dg.Definitions(
     ],
     resources=io_managers(settings().store, force=settings().force),
     loggers={"console": console_logger},
-    executor=dg.in_process_executor,
+    executor=chosen_executor(settings()),
 )

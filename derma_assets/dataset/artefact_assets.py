@@ -3,6 +3,7 @@
 import dagster as dg
 import pandas as pd
 
+from derma_assets.dataset.here import on_this_host
 from derma_assets.dataset.manifest import previous_manifest
 from derma_assets.dataset.picture_artefacts import artefact_flags, artefacts_table
 from derma_assets.settings import settings
@@ -22,7 +23,7 @@ def picture_artefacts(raw_images: pd.DataFrame) -> dg.MaterializeResult:
     """
     stored = what_was_stored(settings().store, "picture_artefacts", "table")
     previous = previous_manifest(stored) if stored else None
-    table, measured = artefacts_table(raw_images, previous)
+    table, measured = artefacts_table(on_this_host(raw_images, settings()), previous)
     flags = artefact_flags(table)
     return dg.MaterializeResult(
         value=table,

@@ -8,8 +8,9 @@ import pandas as pd
 from dagster_pandera import pandera_schema_to_dagster_type
 
 from derma_assets.dataset.figures import arrays_figure, class_counts, class_counts_figure, pictures_figure
+from derma_assets.dataset.here import on_this_host, picture_files
 from derma_assets.dataset.image_arrays import ImageArrays, build_shard, gather_shards
-from derma_assets.dataset.incoming import dropped_pictures, read_batches, with_batches
+from derma_assets.dataset.incoming import read_batches, with_batches
 from derma_assets.dataset.manifest import build_manifest, manifest_fingerprint, previous_manifest, problems
 from derma_assets.dataset.metadata_schema import SCHEMA, read_metadata
 from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION
@@ -81,7 +82,7 @@ def raw_images(context: dg.AssetExecutionContext, raw_metadata: pd.DataFrame) ->
     dataset = locate_dataset(settings())
     stored = None if context.resources.reuse.force else what_was_stored(settings().store, "raw_images", "table")
     previous = previous_manifest(stored) if stored else None
-    pictures = {**dropped_pictures(read_batches(settings().incoming)), **dataset.pictures}
+    pictures = picture_files(dataset, settings().incoming)
     manifest = build_manifest(raw_metadata["image_id"].tolist(), pictures, dataset.folder, previous)
     unreadable = problems(manifest.table)
     return dg.MaterializeResult(
@@ -113,7 +114,7 @@ def _image_shard(shard: int, shards: int) -> dg.AssetsDefinition:
         A picture is in the part that a hash of its name says. `decoded` counts the pictures whose file or size has
         changed since the last run; the others are copied from it. New pictures elsewhere do not touch this part.
         """
-        store, pictures = settings().store, pictures_of_shard(raw_images, shard, shards)
+        store, pictures = settings().store, on_this_host(pictures_of_shard(raw_images, shard, shards), settings())
         earlier = (what_was_stored(store, asset, "folder") for asset in (name, "image_arrays"))
         with building_folder(store, name) as folder:
             counts = build_shard(pictures, settings().image_size, folder, filter(None, earlier))

@@ -32,6 +32,7 @@ FOLDS = dg.StaticPartitionsDefinition([str(fold) for fold in range(settings().fo
     kinds={"keras", "tensorflow"},
     io_manager_key="keras_model",
     code_version=TRAINING_VERSION,
+    needs="train",
     reads_settings=[
         "recipe",
         "epochs",

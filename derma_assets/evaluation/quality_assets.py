@@ -7,6 +7,7 @@ import dagster as dg
 import pandas as pd
 
 from derma_assets.calibration.input_guard import read_guard
+from derma_assets.dataset.here import on_this_host
 from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.evaluation.contact_sheets import contact_sheet, write_page
 from derma_assets.evaluation.data_quality import FINDINGS, assess
@@ -50,7 +51,8 @@ def data_quality(
         read_guard(input_guard),
         probabilities,
     )
-    path_of = dict(zip(raw_images["image_id"], raw_images["path"], strict=True))
+    here = on_this_host(raw_images, settings())
+    path_of = dict(zip(here["image_id"], here["path"], strict=True))
     found = quality.pictures[quality.pictures["points"] > 0]
     with building_folder(store, "data_quality") as folder:
         quality.write(folder)

@@ -3,6 +3,7 @@
 import dagster as dg
 import pandas as pd
 
+from derma_assets.dataset.here import on_this_host
 from derma_assets.settings import settings
 from derma_assets.splits.figures import class_shares_figure, look_alikes_figure
 from derma_assets.splits.grouped_splits import SIDES, count_by_side, earlier_split, split_by_lesion
@@ -105,7 +106,9 @@ def leakage_audit(grouped_splits: pd.DataFrame, raw_images: pd.DataFrame) -> dg.
     identifiers makes the test easier than the clinic; two lesions that merely look alike do no harm.
     """
     pairs = near_duplicates_across_sides(grouped_splits, raw_images)
-    path_of = dict(zip(raw_images["image_id"], raw_images["path"], strict=True))
+    shown = raw_images["image_id"].isin([*pairs["image_id_a"], *pairs["image_id_b"]])
+    here = on_this_host(raw_images[shown], settings())
+    path_of = dict(zip(here["image_id"], here["path"], strict=True))
     return dg.MaterializeResult(
         value=pairs,
         metadata={

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import pandas as pd
 
+from derma_assets.dataset.here import on_this_host
 from derma_assets.settings import settings
 from derma_assets.splits.grouped_splits import VALIDATION
 from derma_assets.stage import stage_asset
@@ -31,6 +32,7 @@ OF_TRIALS = dg.StaticPartitionsDefinition(list(TRIALS))
     kinds={"keras", "tensorflow"},
     io_manager_key="table",
     code_version=TRAINING_VERSION,
+    needs="train",
     reads_settings=["epochs", "backbone_weights", "alpha", "seed", "precision", "bootstrap_resamples"],
     automatic=False,
     partitions_def=OF_TRIALS,
@@ -44,7 +46,8 @@ def trial_figures(
     looked at, so any number of trials may be compared.
     """
     chosen, trial = settings(), TRIALS[context.partition_key]
-    arrays = trial_pictures(raw_images, trial.image_size, trial.framing, scratch_path(chosen.store, "trial-pictures"))
+    made = scratch_path(chosen.store, "trial-pictures")
+    arrays = trial_pictures(on_this_host(raw_images, chosen), trial.image_size, trial.framing, made)
     recipe = trial.recipe if chosen.epochs is None else trial.recipe.model_copy(update={"epochs": chosen.epochs})
     trained = train_classifier(
         arrays,

@@ -13,6 +13,7 @@ from derma_assets.automation.conditions import on_new_content
 from derma_assets.automation.run_tags import tagging
 from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION
+from derma_assets.execution.needs import step_tags
 from derma_assets.reuse import reusing
 from derma_assets.settings import settings
 from derma_assets.splits.grouped_splits import TEST, TRAIN, VALIDATION
@@ -86,6 +87,8 @@ class TrainingConfig(dg.Config):
     # Either can be asked for alone; a training that is finished is read from its state, not repeated.
     can_subset=True,
     required_resource_keys={"reuse"},
+    op_tags=step_tags("train"),
+    pool="trained_model",
 )
 @clear_failure
 @tagging

@@ -1,0 +1,31 @@
+"""The picture files of this host: the manifest may have been made on another one, where they lie elsewhere."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from derma_assets.dataset.ham10000 import Ham10000
+from derma_assets.dataset.incoming import dropped_pictures, read_batches
+from derma_assets.dataset.source import locate_dataset
+from derma_assets.settings import Settings
+
+
+def picture_files(dataset: Ham10000, incoming: Path) -> dict[str, Path]:
+    """Return every picture's file by its `image_id`: the data set's, and those dropped into the folder `incoming`."""
+    return {**dropped_pictures(read_batches(incoming)), **dataset.pictures}
+
+
+def on_this_host(manifest: pd.DataFrame, chosen: Settings) -> pd.DataFrame:
+    """Return the table `raw_images` with the paths that its pictures have on this host.
+
+    The files' content is the reader's to check: the manifest has their SHA-256.
+
+    Raises:
+        InputError: the data set is not here and cannot be had.
+        StorageError: the generated or downloaded data cannot be written.
+    """
+    readable = manifest["status"] == "ok"
+    if all(Path(path).exists() for path in manifest.loc[readable, "path"]):
+        return manifest
+    here = manifest["image_id"].map(picture_files(locate_dataset(chosen), chosen.incoming)).where(readable)
+    return manifest.assign(path=here.fillna(manifest["path"]).astype(str))
