@@ -1,5 +1,6 @@
 """State of an interrupted training, kept so that it goes on from its last whole epoch with the same numbers."""
 
+import io
 import json
 import logging
 import zipfile
@@ -41,8 +42,11 @@ class TrainingState:
             for index, array in enumerate(getattr(self, group))
         }
         document = json.dumps({"history": self.history, "finished": self.finished})
-        with replacing(path) as beside, beside.open("wb") as handle:
-            np.savez(handle, document=np.array(document), **arrays)
+        # Not straight to the file: on a full disk the archive would complain once more when it is thrown away.
+        content = io.BytesIO()
+        np.savez(content, document=np.array(document), **arrays)
+        with replacing(path) as beside:
+            beside.write_bytes(content.getbuffer())
 
     @classmethod
     def load(cls, path: Path) -> "TrainingState":
