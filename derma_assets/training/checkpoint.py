@@ -38,8 +38,10 @@ class TrainingState:
 
     def save(self, path: Path) -> None:
         """Write the state to one file, atomically; with object storage, for other machines too."""
-        with replacing(path) as beside, beside.open("wb") as handle:
-            self._write(handle)
+        # Not straight to the file: on a full disk the archive would complain once more when it is thrown away.
+        content = self.to_bytes()
+        with replacing(path) as beside:
+            beside.write_bytes(content)
         share_unfinished(path)
 
     @classmethod
@@ -57,23 +59,20 @@ class TrainingState:
 
     def to_bytes(self) -> bytes:
         """Return what `save` writes."""
-        handle = io.BytesIO()
-        self._write(handle)
-        return handle.getvalue()
-
-    @classmethod
-    def from_bytes(cls, content: bytes) -> "TrainingState":
-        """Return the state that `to_bytes` gave."""
-        return cls._read(io.BytesIO(content))
-
-    def _write(self, handle: IO[bytes]) -> None:
         arrays = {
             f"{group}_{index:04d}": array
             for group in ("weights", "hidden", "best")
             for index, array in enumerate(getattr(self, group))
         }
         document = json.dumps({"history": self.history, "finished": self.finished})
+        handle = io.BytesIO()
         np.savez(handle, document=np.array(document), **arrays)
+        return handle.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "TrainingState":
+        """Return the state that `to_bytes` gave."""
+        return cls._read(io.BytesIO(content))
 
     @classmethod
     def _read(cls, handle: IO[bytes]) -> "TrainingState":

@@ -1,5 +1,7 @@
 """The state of an interrupted training is read back as it was, or not at all."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -40,3 +42,26 @@ def test_a_damaged_one_begins_again_with_a_warning(
     assert TrainingState.load(path).history == []
     assert "is damaged" in caplog.text
     assert "training begins again" in caplog.text
+
+
+SAVE = """
+import sys
+from pathlib import Path
+import numpy as np
+from derma_assets.errors import StorageError
+from derma_assets.training.checkpoint import TrainingState
+try:
+    TrainingState(weights=[np.ones(10**6)]).save(Path(sys.argv[1]))
+except StorageError as error:
+    print(error)
+"""
+
+
+def test_a_disk_without_room_is_explained_once(tmp_path: Path) -> None:
+    path = tmp_path / "state.npz"
+    STATE.save(path)
+    limited = ["sh", "-c", 'ulimit -f 2000 && exec "$0" "$@"', sys.executable, "-c", SAVE, str(path)]
+    done = subprocess.run(limited, capture_output=True, text=True, check=True)
+    assert "untouched" in done.stdout
+    assert done.stderr == ""
+    assert TrainingState.load(path).history == STATE.history
