@@ -60,3 +60,11 @@ def test_a_tick_asks_for_one_run_of_the_job() -> None:
         tick = defs.resolve_schedule_def("retraining_schedule").evaluate_tick(context)
     assert tick.run_requests is not None
     assert len(tick.run_requests) == 1
+
+
+def test_a_run_whose_process_was_killed_does_not_hold_the_others_for_ever(tmp_path: Path) -> None:
+    home = environment(tmp_path)["DAGSTER_HOME"]
+    with dg.DagsterInstance.from_config(home) as instance:
+        assert instance.get_concurrency_config().run_queue_config.max_concurrent_runs == 1
+        assert instance.run_monitoring_enabled
+        assert 0 < instance.run_monitoring_max_runtime_seconds <= 24 * 3600

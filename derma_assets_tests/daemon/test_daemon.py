@@ -52,7 +52,7 @@ def hook() -> Iterator[tuple[str, list[Any]]]:
 @pytest.fixture(scope="module", autouse=True)
 def watching(study: Study, hook: tuple[str, list[Any]]) -> Iterator[None]:
     """The daemon, running during the whole story; it has looked once at what is there."""
-    settings = {"DERMA_AUTOMATIC": "1", "DERMA_WATCH_SECONDS": "2", "DERMA_WEBHOOK": hook[0], "DERMA_EPOCHS": LONGER}
+    settings = {"DERMA_AUTOMATIC": "1", "DERMA_WATCH_SECONDS": "5", "DERMA_WEBHOOK": hook[0], "DERMA_EPOCHS": LONGER}
     with dagster_dev(study, **settings):
         until("the daemon looks", study, lambda: study.looks("new_content") and study.looks("new_pictures"))
         yield
