@@ -123,10 +123,19 @@ def link_folder(source: Path, target: Path) -> None:
         if below.is_dir():
             made.mkdir()
             continue
-        try:
-            os.link(below, made)
-        except OSError:  # Another disk, or one that knows no links.
-            shutil.copyfile(below, made)
+        link_or_copy(below, made)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make a file appear in a second place: as a hard link, else as a copy. Only for files that are never written into.
+
+    Raises:
+        OSError: neither can be made.
+    """
+    try:
+        os.link(source, target)
+    except OSError:  # Another disk, or one that knows no links.
+        shutil.copyfile(source, target)
 
 
 def _sync(path: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from derma_assets.errors import StorageError
-from derma_assets.storage.atomic import replacing, restore_interrupted_swap
+from derma_assets.storage.atomic import link_or_copy, replacing, restore_interrupted_swap
 from derma_assets.storage.fingerprint import sha256_of_file
 from derma_assets.storage.locks import Name, held_here, holding
 from derma_assets.storage.paths import store_of_scratch, stored_partition, stored_partitions, stored_path
@@ -249,7 +249,7 @@ def _replace(remote: RemoteStore, stored: Path, published: Published) -> None:
             new.parent.mkdir(parents=True, exist_ok=True)
             key = published.key(file)
             if old.is_file() and sha256_of_file(old) == sha256:
-                _link(old, new)
+                link_or_copy(old, new)
             elif key in wanted:
                 copies.append((wanted[key][0], new))
             else:
@@ -279,14 +279,6 @@ def what_was_stored(store: Path, asset: str, io_manager_key: str) -> Path | None
         )
         return None
     return stored
-
-
-def _link(source: Path, target: Path) -> None:
-    """Make a file appear in a second place; nothing in a store is ever written to again."""
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(source, target)
 
 
 def fetched_path(store: Path, asset: str, io_manager_key: str) -> Path:
