@@ -1,6 +1,7 @@
 """`python -m derma_assets.automation.scale_benchmark_report`: how time and memory grow with the data, written down.
 
-Writes `scaling.md` and `scaling.csv`, after each size anew, so that a run that is broken off leaves what it has.
+Writes `scaling.md` and `scaling.csv`, after each step anew, so that a run that is broken off leaves what it has. What
+was measured before of sizes that are not asked for now is kept.
 """
 
 import argparse
@@ -9,8 +10,10 @@ import math
 import shlex
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psutil
 
@@ -18,7 +21,7 @@ from derma_assets.automation.scale_benchmark import PICTURES, RESAMPLES, ROWS, S
 from derma_assets.errors import UserError
 from derma_assets.machine import machine
 
-COLUMNS = ["kind", "number", "step", "seconds", "cpu_seconds", "peak_bytes", "told"]
+COLUMNS = ["kind", "number", "step", "seconds", "cpu_seconds", "peak_bytes", "told", "date"]
 MOST_GIB = 4.0
 _SIZES = {ROWS: [10_000, 100_000, 1_000_000], PICTURES: [10_000, 50_000]}
 # What takes less is mostly start-up, and says nothing about growth.
@@ -75,13 +78,14 @@ def steps_table(steps: pd.DataFrame, kind: str) -> str:
             "peak, GiB": f"{row['peak_bytes'] / 2**30:.2f}",
             "growth": "" if math.isnan(row["growth"]) else f"{row['growth']:.2f}",
             "found": row["told"],
+            "date": row["date"],
         }
         for _, row in with_growth(steps).iterrows()
         if row["kind"] == kind
     ]
     order = list(_WHAT)
     rows.sort(key=lambda row: next(place for place, name in enumerate(order) if _WHAT[name] == row["step"]))
-    align = ["left", *["right"] * 5, "left"]
+    align = ["left", *["right"] * 5, "left", "left"]
     return pd.DataFrame(rows).to_markdown(index=False, colalign=align, disable_numparse=True) if rows else "Not run."
 
 
@@ -99,7 +103,6 @@ that is quadratic is the processor's caches: what fits into them at the smaller 
 | | |
 | --- | --- |
 | Command | `{command}` |
-| Date | {datetime.date.today().isoformat()} |
 | Machine | {machine()} |
 | Busy before | {busy} |
 
@@ -121,6 +124,21 @@ the data set, and all of it is run again: of the shards only the new picture's i
 """
 
 
+def in_order_of_size(measured: Sequence[tuple[object, ...]]) -> pd.DataFrame:
+    """Return the columns `COLUMNS`, kind by kind, size by size, in the order in which the steps are run."""
+    table = pd.DataFrame(measured, columns=COLUMNS)
+    places = [table["kind"].map(list(_SIZES).index), table["number"], table["step"].map(list(_WHAT).index)]
+    return table.iloc[np.lexsort(places[::-1])].reset_index(drop=True)
+
+
+def _kept(path: Path, asked: dict[str, list[int]]) -> list[tuple[object, ...]]:
+    """Return what was measured before of other sizes than those that are asked for now."""
+    if not path.exists():
+        return []
+    rows = pd.read_csv(path, keep_default_na=False)[COLUMNS].itertuples(index=False, name=None)
+    return [row for row in rows if row[1] not in asked[row[0]]]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m derma_assets.automation.scale_benchmark_report")
@@ -134,17 +152,17 @@ def main(arguments: list[str] | None = None) -> int:
     command = "make bench-scale" + (f" OPTIONS={shlex.quote(' '.join(given))}" if given else "")
     busy = f"{psutil.cpu_percent(interval=2):.0f} % of all cores, with other work"
     asked.output.mkdir(parents=True, exist_ok=True)
-    rows: list[dict[str, object]] = []
+    measured = _kept(asked.output / "scaling.csv", sizes_of)
     try:
         for kind in _SIZES:
             for number in sizes_of[kind]:
                 with tempfile.TemporaryDirectory(prefix="scale-") as folder:
                     for step in run_steps(kind, number, Path(folder)):
                         told = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in step.told.items())
-                        values = [kind, number, step.name, step.seconds, step.cpu_seconds, step.peak, told]
-                        rows.append(dict(zip(COLUMNS, values, strict=True)))
-                        print(rows[-1], flush=True)
-                        steps = pd.DataFrame(rows, columns=COLUMNS)
+                        figures = [step.seconds, step.cpu_seconds, step.peak, told]
+                        measured.append((kind, number, step.name, *figures, datetime.date.today().isoformat()))
+                        print(measured[-1], flush=True)
+                        steps = in_order_of_size(measured)
                         steps.to_csv(asked.output / "scaling.csv", index=False, float_format="%.2f")
                         (asked.output / "scaling.md").write_text(report_markdown(steps, command, busy))
     except UserError as error:

@@ -9,7 +9,13 @@ import pandas as pd
 import pytest
 
 from derma_assets.automation.scale_benchmark import ROWS, STEPS, main
-from derma_assets.automation.scale_benchmark_report import COLUMNS, report_markdown, steps_table, with_growth
+from derma_assets.automation.scale_benchmark_report import (
+    COLUMNS,
+    in_order_of_size,
+    report_markdown,
+    steps_table,
+    with_growth,
+)
 from derma_assets.automation.scale_data import generated_metadata, write_pictures
 from derma_assets.dataset.metadata_schema import SCHEMA
 from derma_assets.dataset.preprocessing import open_picture
@@ -72,8 +78,11 @@ def test_pictures_are_many_and_different(tmp_path: Path) -> None:
 
 
 def test_growth_is_the_exponent_of_processor_time() -> None:
-    rows = [(ROWS, number, "splits", 99.0, cpu, 2**30, "") for number, cpu in ((10, 0.1), (100, 1.0), (1000, 100.0))]
-    rows.append((ROWS, 1000, "leakage_audit", 1.0, 1.0, 2**30, "pairs 7"))
+    rows = [
+        (ROWS, number, "splits", 99.0, cpu, 2**30, "", "2026-01-01")
+        for number, cpu in ((10, 0.1), (100, 1.0), (1000, 100.0))
+    ]
+    rows.append((ROWS, 1000, "leakage_audit", 1.0, 1.0, 2**30, "pairs 7", "2026-01-01"))
     steps = pd.DataFrame(rows, columns=COLUMNS)
     growth = with_growth(steps)["growth"].tolist()
     assert [math.isnan(one) for one in growth] == [True, True, False, True]
@@ -82,3 +91,21 @@ def test_growth_is_the_exponent_of_processor_time() -> None:
     assert "2.00" in table
     assert "1.00" in table
     assert table in report_markdown(steps, "make bench-scale", "idle")
+
+
+def test_figures_are_shown_kind_by_kind_and_size_by_size() -> None:
+    measured = [
+        (kind, number, step, 1.0, 1.0, 2**30, "", "2026-01-01")
+        for kind, number, step in (
+            ("pictures", 10, "manifest"),
+            ("rows", 100, "splits"),
+            ("rows", 20, "leakage_audit"),
+            ("rows", 20, "splits"),
+        )
+    ]
+    assert in_order_of_size(measured)[["kind", "number", "step"]].to_numpy().tolist() == [
+        ["rows", 20, "splits"],
+        ["rows", 20, "leakage_audit"],
+        ["rows", 100, "splits"],
+        ["pictures", 10, "manifest"],
+    ]
