@@ -18,6 +18,8 @@ CELERY: dict[str, Any] = {
     "worker_prefetch_multiplier": 1,
     # A process for each step: TensorFlow gives a GPU's memory back only when its process ends.
     "worker_max_tasks_per_child": 1,
+    # Seconds that such a process may take to start: four unless set, and on a busy host it is killed before its work.
+    "worker_proc_alive_timeout": 300,
     # What has lost the broker is given to another worker, so nobody should go on with it here.
     "worker_cancel_long_running_tasks_on_connection_loss": True,
     "broker_connection_retry_on_startup": True,

@@ -93,9 +93,9 @@ class Host:
 
     def kill(self) -> None:
         """Kill everything on this host at once, as a power cut does."""
-        with suppress(ProcessLookupError):
+        if self.is_alive:  # else its number may be another process's by now
             os.kill(self.init, signal.SIGKILL)
-        self.keeper.kill()
+            self.keeper.kill()
         for process in (self.keeper, *self.programs.values()):
             process.wait(timeout=30)
 
