@@ -123,7 +123,7 @@ def test_a_lost_process_ends_the_other_with_what_to_do(interrupted: Interrupted)
 def test_the_continued_training_is_that_of_one_process(interrupted: Interrupted, alone: pd.DataFrame) -> None:
     columns = ["loss", "accuracy", "macro_f1", "val_loss", "val_accuracy", "val_macro_f1", "learning_rate"]
     assert interrupted.continued["epoch"].tolist() == list(range(1, EPOCHS + 1))
-    np.testing.assert_allclose(interrupted.continued[columns], alone[columns], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(interrupted.continued[columns], alone[columns], rtol=5e-3)
     assert interrupted.continued["kept"].tolist() == alone["kept"].tolist()
     assert alone["loss"].nunique() == EPOCHS
     assert "the training is finished" in interrupted.worker_said
