@@ -15,17 +15,20 @@ def picture_files(dataset: Ham10000, incoming: Path) -> dict[str, Path]:
     return {**dropped_pictures(read_batches(incoming)), **dataset.pictures}
 
 
-def on_this_host(manifest: pd.DataFrame, chosen: Settings) -> pd.DataFrame:
-    """Return the table `raw_images` with the paths that its pictures have on this host.
+def on_this_host(pictures: pd.DataFrame, chosen: Settings) -> pd.DataFrame:
+    """Return rows of the table `raw_images` with the paths that their pictures have on this host.
 
-    The files' content is the reader's to check: the manifest has their SHA-256.
+    The files' content is the reader's to check: the table has their SHA-256.
+
+    Args:
+        pictures: With the columns `image_id` and `path`; those of others are left as they are.
+        chosen: Where the pictures of this host are.
 
     Raises:
         InputError: the data set is not here and cannot be had.
         StorageError: the generated or downloaded data cannot be written.
     """
-    readable = manifest["status"] == "ok"
-    if all(Path(path).exists() for path in manifest.loc[readable, "path"]):
-        return manifest
-    here = manifest["image_id"].map(picture_files(locate_dataset(chosen), chosen.incoming)).where(readable)
-    return manifest.assign(path=here.fillna(manifest["path"]).astype(str))
+    if all(Path(path).exists() for path in pictures["path"]):
+        return pictures
+    here = pictures["image_id"].map(picture_files(locate_dataset(chosen), chosen.incoming))
+    return pictures.assign(path=here.fillna(pictures["path"]).astype(str))

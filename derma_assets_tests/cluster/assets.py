@@ -1,6 +1,10 @@
 """What is computed on two hosts, and on one."""
 
-UPSTREAM = ("raw_metadata", "raw_images", "image_arrays", "grouped_splits")
+from derma_assets.dataset.shards import shard_names
+from derma_assets.settings import DATASET_DEFAULTS
+
+SHARDS = shard_names(DATASET_DEFAULTS["sample"]["shards"])
+UPSTREAM = ("raw_metadata", "raw_images", *SHARDS, "image_arrays", "grouped_splits")
 OF_FOLDS = ("fold_model", "fold_predictions", "fold_metrics")
 SUMMARY = "cross_validation_summary"
 
