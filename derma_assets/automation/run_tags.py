@@ -1,9 +1,8 @@
 """What every run says of itself, however it was launched: the commit of its code, and the data version of its data."""
 
 import functools
-import inspect
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,8 +35,8 @@ def run_tags() -> dict[str, str]:
         return {}
 
 
-def tagging(compute: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap an asset's function so that its run has the tags `COMMIT` and `DATA`.
+def tagging(compute: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    """Wrap an asset's function, which yields its results, so that its run has the tags `COMMIT` and `DATA`.
 
     The second is the data version of the metadata: of those that are stored, until the run makes them anew.
     """
@@ -48,19 +47,14 @@ def tagging(compute: Callable[..., Any]) -> Callable[..., Any]:
         tag_run(context, {**run_tags(), **({DATA: record.data_version} if record else {})})
 
     @functools.wraps(compute)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
+    def wrapped(*args: Any, **kwargs: Any) -> Iterator[dg.MaterializeResult[Any]]:
         tag_before()
-        result = compute(*args, **kwargs)
-        if compute.__name__ == _ROOT:
-            tag_run(dg.AssetExecutionContext.get(), {DATA: result.data_version.value})
-        return result
+        for result in compute(*args, **kwargs):
+            if compute.__name__ == _ROOT:
+                tag_run(dg.AssetExecutionContext.get(), {DATA: result.data_version.value})
+            yield result
 
-    @functools.wraps(compute)
-    def wrapped_generator(*args: Any, **kwargs: Any) -> Any:
-        tag_before()
-        yield from compute(*args, **kwargs)
-
-    return wrapped_generator if inspect.isgeneratorfunction(compute) else wrapped
+    return wrapped
 
 
 def tag_run(context: dg.AssetExecutionContext, tags: dict[str, str]) -> None:
