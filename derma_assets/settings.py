@@ -27,6 +27,7 @@ DATASET_DEFAULTS: dict[str, dict[str, Any]] = {
         "test_fraction": 0.2,
         "latency_runs": 5,
         "shards": 4,
+        "ece_margin": 0.1,
     },
     "ham10000": {
         "image_size": 160,
@@ -166,6 +167,13 @@ class Settings(BaseSettings):
         "gate",
         description="When released_bundle serves a new bundle. `gate`: if it passed every blocking check and is no "
         "worse than the one served now. `always`: if it passed them. `never`: not.",
+    )
+    ece_margin: float = Field(
+        0.02,
+        gt=0,
+        le=1,
+        description="By how much a new model's calibration error on test may be worse than the served one's. On few "
+        "pictures the error itself varies by more than on many; the embedded sample's 70: 0.1.",
     )
     force: bool = Field(False, description="Compute everything that is asked for anew, whatever is stored.")
     browser: Path | None = Field(

@@ -1,6 +1,6 @@
 """One attempt to serve a new bundle: what speaks against it, and the switch if nothing does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from derma_assets.browser.parity_record import parity_of
-from derma_assets.promotion.gate import Judged, compare, reasons
+from derma_assets.promotion.gate import MARGINS, Judged, compare, reasons
 from derma_assets.promotion.served import Promoted, current, promote, promoted
 from derma_assets.storage.fingerprint import fingerprint_folder
 
@@ -41,6 +41,7 @@ def attempt(
     document: dict[str, Any],
     resamples: int,
     seed: int,
+    margins: Mapping[str, float] = MARGINS,
     unpassed: Sequence[str] = (),
 ) -> Attempt:
     """Serve a bundle from now on if nothing speaks against it.
@@ -56,6 +57,7 @@ def attempt(
         document: What else is to be known of it.
         resamples: Number of resamples of lesions.
         seed: Of the resamples.
+        margins: By how much each figure may be worse, for the gate.
         unpassed: What other checks have against it, a sentence each; any stops it, under each rule.
 
     Raises:
@@ -64,7 +66,7 @@ def attempt(
     now, fingerprint = current(folder), fingerprint_folder(bundle)
     if now is not None and now.document["bundle"] == fingerprint:
         return Attempt(now, promoted=False, against=[], comparison=None)
-    comparison = compare(judged, now.judged(), resamples, seed) if now is not None and rule == "gate" else None
+    comparison = compare(judged, now.judged(), resamples, seed, margins) if now is not None and rule == "gate" else None
     against = [] if comparison is None else reasons(comparison)
     outcome, said = parity_of(bundle)
     if outcome != "passed":

@@ -8,7 +8,7 @@ import dagster as dg
 import pandas as pd
 
 from derma_assets.automation.check_verdicts import speaking_against
-from derma_assets.promotion.gate import Judged
+from derma_assets.promotion.gate import MARGINS, Judged
 from derma_assets.promotion.promote import attempt
 from derma_assets.settings import settings
 from derma_assets.stage import stage_asset
@@ -57,6 +57,7 @@ def released_bundle(
         },
         resamples=chosen.bootstrap_resamples,
         seed=chosen.seed,
+        margins={**MARGINS, "ece": chosen.ece_margin},
         unpassed=unpassed,
     )
     document = {

@@ -15,8 +15,9 @@ import pytest
 from derma_assets.automation.run_tags import COMMIT, DATA, run_tags
 from derma_assets.dataset.incoming import METADATA
 from derma_assets.dataset.sample_batch import write_batch
+from derma_assets.dataset.shards import shard_names
 from derma_assets.promotion.gate import MARGINS
-from derma_assets.settings import Settings
+from derma_assets.settings import DATASET_DEFAULTS, Settings
 from derma_assets.splits.assets import AUTOMATIC
 from derma_assets.storage.records import read_record, record_path
 from derma_assets_tests.daemon.watching import Study, dagster_dev, until
@@ -126,7 +127,8 @@ def test_1_half_a_batch_is_waited_for_and_a_whole_one_becomes_a_release(study: S
     assert run.tags.get(COMMIT) == run_tags().get(COMMIT)
     # What new pictures do not change: the page was not even asked for, the old pictures were not decoded again.
     assert study.times_made("web_app") == 1
-    assert value(study.last("image_arrays"), "decoded") == len(others) + 1
+    shards = [study.last(name) for name in shard_names(DATASET_DEFAULTS["sample"]["shards"])]
+    assert sum(value(shard, "decoded") for shard in shards) == len(others) + 1
     assert sides(study)[sides_before.index].equals(sides_before)
 
 

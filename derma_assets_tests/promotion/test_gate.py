@@ -70,3 +70,11 @@ def test_nothing_in_common_is_said() -> None:
     other = GOOD.assign(image_id="x" + GOOD["image_id"])
     with pytest.raises(InputError, match="no test picture in common"):
         compare(judged(GOOD), judged(other), resamples=100, seed=1)
+
+
+def test_another_margin_lets_another_loss_pass() -> None:
+    worse = GOOD.assign(logit_mel=GOOD["logit_mel"] - 0.2)
+    table = compare(judged(worse), judged(GOOD), resamples=100, seed=1, margins={"ece": 1e-9, "macro_f1": 1.0})
+    passed = table.set_index("figure")["passed"]
+    assert passed.to_dict() == {"ece": table.set_index("figure").at["ece", "gain"] >= -1e-9, "macro_f1": True}
+    assert table["margin"].tolist() == [1e-9, 1.0]
