@@ -95,6 +95,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
     members = children(worker)
     worker.send_signal(signal.SIGKILL)
     chief_said = said(chief)
+    chief_status = chief.returncode
     worker.communicate()
     kept, survivors = _epochs_kept(chiefs), [pid for pid in members if is_alive(pid)]
     states = [str(path.relative_to(workers)) for path in workers.rglob("*.npz")]
@@ -105,7 +106,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
     worker_said = said(worker)
     assert worker.returncode == 0, worker_said
     continued = pd.read_parquet(chiefs / "store" / "sample" / "training_history.parquet")
-    return Interrupted(chief_said, chief.returncode, kept, states, survivors, continued, worker_said)
+    return Interrupted(chief_said, chief_status, kept, states, survivors, continued, worker_said)
 
 
 @pytest.mark.cluster

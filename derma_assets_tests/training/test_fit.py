@@ -111,16 +111,25 @@ def test_the_average_of_the_weights_is_kept(tmp_path: Path) -> None:
     assert (logits.argmax(1) == labels[:42]).mean() > 1 / 7
 
 
-def test_it_learns_in_lower_precision(tmp_path: Path) -> None:
+def test_lower_precision_computes_nearly_the_same(tmp_path: Path) -> None:
+    """Which way three epochs at a high rate go differs between processors; what a small step is made of does not."""
     pixels, labels = _squares()
-    rows = np.arange(len(labels))
-    precisions: tuple[Precision, ...] = ("bfloat16_products", "mixed_float16")
+    data = (np.arange(42), labels[:42]), (np.arange(42, len(labels)), labels[42:])
+    recipe = SMALL.model_copy(update={"epochs": 2, "learning_rate": 1e-4, "min_learning_rate": 1e-4})
+    losses, moved = {}, {}
+    precisions: tuple[Precision, ...] = ("float32", "bfloat16_products", "mixed_float16")
     for precision in precisions:
-        model = build_classifier(32, alpha=0.25, weights="random", trainable_layers=86, dropout=0.25, seed=3)
-        data = (rows[:42], labels[:42]), (rows[42:], labels[42:])
+        model = build_classifier(32, alpha=0.25, weights="random", trainable_layers=86, dropout=0.0, seed=3)
+        start = model.get_weights()
         path = tmp_path / f"{precision}.npz"
-        history = fit(model, pixels, *data, SMALL, seed=42, state_path=path, precision=precision)
-        assert history["loss"].iloc[-1] < history["loss"].iloc[0]
+        losses[precision] = fit(model, pixels, *data, recipe, seed=42, state_path=path, precision=precision)["loss"]
+        moved[precision] = np.mean(
+            [np.abs(new - old).mean() for new, old in zip(model.get_weights(), start, strict=True)]
+        )
+    for precision in precisions[1:]:
+        np.testing.assert_allclose(losses[precision], losses["float32"], rtol=0.1)
+        assert moved[precision] == pytest.approx(moved["float32"], rel=0.5)
+        assert not np.array_equal(losses[precision], losses["float32"])
 
 
 def test_lower_layers_learn_more_slowly(tmp_path: Path) -> None:
