@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
-TIMEOUT_S = 900
+TIMEOUT_S = 2400
 
 
 def environment(data_dir: Path, **settings: str) -> dict[str, str]:
