@@ -16,7 +16,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from derma_assets.automation.reuse_benchmark import SCENARIOS, Measured, Scenario, measured
-from derma_assets.errors import UserError
+from derma_assets.errors import told_to_the_user
 from derma_assets.machine import machine
 from derma_assets.settings import settings
 
@@ -95,7 +95,8 @@ def report_markdown(runs: Sequence[Measured], on: Circumstances) -> str:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@told_to_the_user
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run every scenario, write the page and the table."""
     parser = argparse.ArgumentParser(
         prog="python -m derma_assets.automation.reuse_benchmark_report", description=__doc__
@@ -105,18 +106,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     chosen = settings()
     scenarios = [one for one in SCENARIOS if options.only is None or one.name in options.only]
-    try:
-        runs = [_measured(one) for one in tqdm(scenarios, desc="runs", file=sys.stderr)]
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    runs = [_measured(one) for one in tqdm(scenarios, desc="runs", file=sys.stderr)]
     command = f"make bench-reuse DERMA_DATASET={chosen.dataset}"
     on = Circumstances(command, datetime.date.today().isoformat(), machine(), chosen.dataset)
     options.folder.mkdir(parents=True, exist_ok=True)
     (options.folder / "reuse.md").write_text(report_markdown(runs, on))
     all_assets(runs).round({"seconds": 2}).to_csv(options.folder / "reuse.csv", index=False)
     print(run_table(runs).to_markdown(index=False))
-    return 0
 
 
 def _measured(scenario: Scenario) -> Measured:

@@ -18,7 +18,7 @@ import pandas as pd
 import psutil
 
 from derma_assets.automation.scale_benchmark import PICTURES, RESAMPLES, ROWS, SHARDS, SIZE, run_steps
-from derma_assets.errors import UserError
+from derma_assets.errors import told_to_the_user
 from derma_assets.machine import machine
 
 COLUMNS = ["kind", "number", "step", "seconds", "cpu_seconds", "peak_bytes", "told", "date"]
@@ -139,8 +139,9 @@ def _kept(path: Path, asked: dict[str, list[int]]) -> list[tuple[object, ...]]:
     return [row for row in rows if row[1] not in asked[row[0]]]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit status."""
+@told_to_the_user
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m derma_assets.automation.scale_benchmark_report")
     for kind, sizes in _SIZES.items():
         text = " ".join(map(str, sizes))
@@ -153,23 +154,18 @@ def main(arguments: list[str] | None = None) -> int:
     busy = f"{psutil.cpu_percent(interval=2):.0f} % of all cores, with other work"
     asked.output.mkdir(parents=True, exist_ok=True)
     measured = _kept(asked.output / "scaling.csv", sizes_of)
-    try:
-        for kind in _SIZES:
-            for number in sizes_of[kind]:
-                with tempfile.TemporaryDirectory(prefix="scale-") as folder:
-                    for step in run_steps(kind, number, Path(folder)):
-                        told = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in step.told.items())
-                        figures = [step.seconds, step.cpu_seconds, step.peak, told]
-                        measured.append((kind, number, step.name, *figures, datetime.date.today().isoformat()))
-                        print(measured[-1], flush=True)
-                        steps = in_order_of_size(measured)
-                        steps.to_csv(asked.output / "scaling.csv", index=False, float_format="%.2f")
-                        (asked.output / "scaling.md").write_text(report_markdown(steps, command, busy))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    for kind in _SIZES:
+        for number in sizes_of[kind]:
+            with tempfile.TemporaryDirectory(prefix="scale-") as folder:
+                for step in run_steps(kind, number, Path(folder)):
+                    told = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in step.told.items())
+                    figures = [step.seconds, step.cpu_seconds, step.peak, told]
+                    measured.append((kind, number, step.name, *figures, datetime.date.today().isoformat()))
+                    print(measured[-1], flush=True)
+                    steps = in_order_of_size(measured)
+                    steps.to_csv(asked.output / "scaling.csv", index=False, float_format="%.2f")
+                    (asked.output / "scaling.md").write_text(report_markdown(steps, command, busy))
     print(f"Written: {asked.output / 'scaling.md'} and {asked.output / 'scaling.csv'}")
-    return 0
 
 
 if __name__ == "__main__":

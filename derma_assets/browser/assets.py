@@ -13,10 +13,10 @@ from derma_assets.browser.conversion import export_variants
 from derma_assets.browser.download_size import first_visit
 from derma_assets.browser.graph_model import deployed_model
 from derma_assets.browser.quantisation import Pictures, compare_variants, reference_of
-from derma_assets.browser.spread import spread_rows
 from derma_assets.browser.variants import read_variants, write_variants
 from derma_assets.calibration.input_guard import read_guard
 from derma_assets.dataset.image_arrays import ImageArrays
+from derma_assets.dataset.spread import spread_rows
 from derma_assets.settings import settings
 from derma_assets.splits.grouped_splits import TEST, TRAIN
 from derma_assets.stage import stage_asset

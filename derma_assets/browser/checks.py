@@ -13,9 +13,9 @@ from derma_assets.browser.download_size import LIMIT_BYTES, first_visit
 from derma_assets.browser.parity import measure_parity
 from derma_assets.browser.parity_record import record_parity
 from derma_assets.browser.quantisation import reference_of
-from derma_assets.browser.spread import spread_rows
 from derma_assets.calibration.input_guard import read_guard
 from derma_assets.dataset.image_arrays import ImageArrays
+from derma_assets.dataset.spread import spread_rows
 from derma_assets.errors import UserError
 from derma_assets.reuse import reusing_check
 from derma_assets.settings import settings

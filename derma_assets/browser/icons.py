@@ -13,7 +13,7 @@ from PIL import Image
 
 from derma_assets.browser import chromium
 from derma_assets.browser.web_build import SOURCES
-from derma_assets.errors import UserError
+from derma_assets.errors import UserError, told_to_the_user
 from derma_assets.settings import settings
 
 FOLDER = SOURCES / "public"
@@ -46,19 +46,15 @@ def drawn_icons(svg: bytes, browser: Path) -> Iterator[tuple[str, Image.Image]]:
             page.close()
 
 
-def main() -> int:
-    """Run the command and return its exit status."""
-    try:
-        browser = chromium.find_browser(settings().browser)
-        if browser is None:
-            raise UserError(f"there is no browser to draw with. {chromium.ADVICE}")
-        for name, icon in drawn_icons((FOLDER / "icon.svg").read_bytes(), browser):
-            icon.quantize(64, method=Image.Quantize.FASTOCTREE).save(FOLDER / name, optimize=True)
-            print(FOLDER / name)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+@told_to_the_user
+def main() -> None:
+    """Run the command."""
+    browser = chromium.find_browser(settings().browser)
+    if browser is None:
+        raise UserError(f"there is no browser to draw with. {chromium.ADVICE}")
+    for name, icon in drawn_icons((FOLDER / "icon.svg").read_bytes(), browser):
+        icon.quantize(64, method=Image.Quantize.FASTOCTREE).save(FOLDER / name, optimize=True)
+        print(FOLDER / name)
 
 
 if __name__ == "__main__":

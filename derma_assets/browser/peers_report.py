@@ -21,10 +21,10 @@ from derma_assets.browser.latency import CONDITIONS, LABEL, MEASURED, STATISTICS
 from derma_assets.browser.peers import OURS, ROUNDS, Reference, compare_peers
 from derma_assets.browser.peers_models import logits_model
 from derma_assets.browser.peers_page import build_peers_page
-from derma_assets.browser.spread import spread_rows
 from derma_assets.calibration.input_guard import read_guard
 from derma_assets.dataset.image_arrays import ImageArrays
-from derma_assets.errors import InputError, UserError
+from derma_assets.dataset.spread import spread_rows
+from derma_assets.errors import InputError, told_to_the_user
 from derma_assets.machine import machine
 from derma_assets.settings import Settings, settings
 from derma_assets.storage.paths import how_to_store
@@ -178,23 +178,20 @@ def measure(chosen: Settings, browser: Path, runs: int, cold_runs: int) -> tuple
     return measure_latency(browser, bundle, runs), peers
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit status."""
+@told_to_the_user
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m derma_assets.browser.peers_report", description=__doc__)
     parser.add_argument("--runs", type=int, default=50, help="measured runs, default 50")
     parser.add_argument("--cold-runs", type=int, default=_COLD_RUNS, help="of each contender in a round, default 20")
     parser.add_argument("--output", type=Path, default=Path("docs"), help="folder to write to, default docs")
     asked = parser.parse_args(arguments)
     chosen = settings()
-    try:
-        browser = find_browser(chosen.browser)
-        if browser is None:
-            raise BrowserUnavailable(f"no browser found. {ADVICE}")
-        latency, peers = measure(chosen, browser, asked.runs, asked.cold_runs)
-        manifest = read_manifest(fetched_path(chosen.store, "tfjs_bundle", "folder"))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    browser = find_browser(chosen.browser)
+    if browser is None:
+        raise BrowserUnavailable(f"no browser found. {ADVICE}")
+    latency, peers = measure(chosen, browser, asked.runs, asked.cold_runs)
+    manifest = read_manifest(fetched_path(chosen.store, "tfjs_bundle", "folder"))
     runs = (
         "" if asked.runs == 50 and asked.cold_runs == _COLD_RUNS else f" RUNS={asked.runs} COLD_RUNS={asked.cold_runs}"
     )
@@ -209,7 +206,6 @@ def main(arguments: list[str] | None = None) -> int:
     (asked.output / "latency.md").write_text(latency_markdown(latency, peers, circumstances))
     latency_csv(latency, peers).to_csv(asked.output / "latency.csv", index=False, float_format="%.3f")
     print(f"Written: {asked.output / 'latency.md'} and {asked.output / 'latency.csv'}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from derma_assets.browser.chromium import ADVICE, BrowserUnavailable, find_brows
 from derma_assets.browser.serve import serving
 from derma_assets.dataset.synthetic_skin import draw_picture
 from derma_assets.diagnoses import CODES, MELANOMA
-from derma_assets.errors import UserError
+from derma_assets.errors import told_to_the_user
 from derma_assets.settings import settings
 from derma_assets.storage.published import fetched_path
 
@@ -107,18 +107,14 @@ _SCREENS: "dict[str, tuple[Callable[[Any], None], ViewportSize]]" = {
 }
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit status."""
+@told_to_the_user
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m derma_assets.browser.screenshots", description=__doc__)
     parser.add_argument("folder", type=Path, help="where to write them")
     chosen = parser.parse_args(arguments)
-    try:
-        for path in take_screenshots(fetched_path(settings().store, "tfjs_bundle", "folder"), chosen.folder):
-            print(path)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    for path in take_screenshots(fetched_path(settings().store, "tfjs_bundle", "folder"), chosen.folder):
+        print(path)
 
 
 if __name__ == "__main__":

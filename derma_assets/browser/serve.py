@@ -18,7 +18,7 @@ from urllib.parse import quote
 from derma_assets.browser.bundle import MANIFEST
 from derma_assets.browser.lan import lan_addresses, qr_code
 from derma_assets.browser.static_files import StaticFiles, accepts_gzip
-from derma_assets.errors import UserError
+from derma_assets.errors import UserError, told_to_the_user
 from derma_assets.promotion.served import CURRENT, current
 from derma_assets.release.layout import is_release
 from derma_assets.release.unpacked import said_of, unpacked_bundle
@@ -250,8 +250,9 @@ def instructions(port: int, lan: bool, secure: bool) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit status."""
+@told_to_the_user
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m derma_assets.browser.serve", description=__doc__)
     parser.add_argument("--port", type=int, default=PORT, help=f"port to listen on, default {PORT}; 0: any free one")
     parser.add_argument(
@@ -261,13 +262,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--certificate", type=Path, default=None, help="PEM file of a certificate, to serve https")
     parser.add_argument("--key", type=Path, default=None, help="PEM file of its key, if it is in a file of its own")
     chosen = parser.parse_args(arguments)
-    try:
-        bundle = made_by_a_run(chosen.bundle) if chosen.bundle else newest_bundle()
-        serve(bundle, chosen.port, chosen.lan, chosen.certificate, chosen.key)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    bundle = made_by_a_run(chosen.bundle) if chosen.bundle else newest_bundle()
+    serve(bundle, chosen.port, chosen.lan, chosen.certificate, chosen.key)
 
 
 def _made_at(bundle: Path) -> float:

@@ -7,7 +7,6 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from derma_assets.browser.spread import spread_rows
 from derma_assets.calibration.familiarity import LAYER, fit_familiarity
 from derma_assets.calibration.figures import likelihood_figure, measures_figure, reliability_figure, roc_figure
 from derma_assets.calibration.input_guard import guard_with_limits, reasons_table, write_guard
@@ -17,6 +16,7 @@ from derma_assets.calibration.summary import choose_operating_points, reliabilit
 from derma_assets.calibration.views import calibrate_views, views_document
 from derma_assets.dataset.figures import arrays_figure
 from derma_assets.dataset.image_arrays import ImageArrays
+from derma_assets.dataset.spread import spread_rows
 from derma_assets.settings import settings
 from derma_assets.splits.grouped_splits import TRAIN, VALIDATION
 from derma_assets.stage import stage_asset

@@ -14,7 +14,7 @@ from derma_assets.dataset.incoming import METADATA
 from derma_assets.dataset.sample import sample_metadata
 from derma_assets.dataset.synthetic_skin import draw_picture
 from derma_assets.diagnoses import CODES
-from derma_assets.errors import InputError, UserError
+from derma_assets.errors import InputError, told_to_the_user
 from derma_assets.progress import progress
 from derma_assets.settings import settings
 from derma_assets.storage.atomic import explained
@@ -83,25 +83,21 @@ def _numbers(incoming: Path) -> list[int]:
     return [int(match[1]) for match in found if match]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit status."""
+@told_to_the_user
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m derma_assets.dataset.sample_batch", description=__doc__)
     parser.add_argument("--lesions", type=int, default=60, help="how many lesions, default 60")
     parser.add_argument("--mislabelled", action="store_true", help="each diagnosis off by one in the list of codes")
     chosen = parser.parse_args(arguments)
-    try:
-        of = settings()
-        if not of.is_synthetic:
-            raise InputError(
-                f"these pictures are drawn, and the chosen data set is {of.dataset}: set DERMA_DATASET=sample."
-            )
-        folder = write_batch(of.incoming, of.seed, chosen.lesions, chosen.mislabelled)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    of = settings()
+    if not of.is_synthetic:
+        raise InputError(
+            f"these pictures are drawn, and the chosen data set is {of.dataset}: set DERMA_DATASET=sample."
+        )
+    folder = write_batch(of.incoming, of.seed, chosen.lesions, chosen.mislabelled)
     wrong = ", each diagnosis off by one in the list of codes" if chosen.mislabelled else ""
     print(f"{folder}: {chosen.lesions} new lesions{wrong}.")
-    return 0
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ from pathlib import Path
 import dagster as dg
 import pandas as pd
 
-from derma_assets.browser.spread import spread_rows
 from derma_assets.calibration.input_guard import read_guard
 from derma_assets.dataset.image_arrays import ImageArrays
+from derma_assets.dataset.spread import spread_rows
 from derma_assets.evaluation.drift import LEAST_ARRIVED, class_shares, drift_table, drifted, measured
 from derma_assets.evaluation.drift_figures import drift_figure
 from derma_assets.settings import settings

@@ -2,22 +2,18 @@
 
 import sys
 
-from derma_assets.errors import UserError
+from derma_assets.errors import told_to_the_user
 from derma_assets.promotion.served import roll_back
 from derma_assets.settings import settings
 from derma_assets.storage.paths import promoted_path
 
 
-def main() -> int:
-    """Run the command and return its exit status."""
-    try:
-        chosen = settings()
-        back = roll_back(promoted_path(chosen.root, chosen.dataset))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+@told_to_the_user
+def main() -> None:
+    """Run the command."""
+    chosen = settings()
+    back = roll_back(promoted_path(chosen.root, chosen.dataset))
     print(f"Served from now on: number {back.number}, promoted {back.document['date']} ({back.bundle}).")
-    return 0
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from derma_assets.errors import UserError
+from derma_assets.errors import told_to_the_user
 from derma_assets.release.verify import remeasured, with_blocks
 from derma_assets.settings import settings
 from derma_assets.storage.atomic import replacing
@@ -26,18 +26,14 @@ def write_blocks(folder: Path, documents: list[Path]) -> list[Path]:
     return changed
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit status."""
+@told_to_the_user
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m derma_assets.release.readme", description=__doc__)
     parser.add_argument("documents", type=Path, nargs="+", help="Markdown files with blocks to write anew")
     chosen = parser.parse_args(arguments)
-    try:
-        changed = write_blocks(settings().release, chosen.documents)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    changed = write_blocks(settings().release, chosen.documents)
     print(f"Written anew: {', '.join(map(str, changed))}." if changed else "Every number is as the release has it.")
-    return 0
 
 
 if __name__ == "__main__":

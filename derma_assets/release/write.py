@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from derma_assets.errors import UserError
+from derma_assets.errors import UserError, told_to_the_user
 from derma_assets.release.archive import pack
 from derma_assets.release.contents import Contents, problems, read_contents
 from derma_assets.release.layout import (
@@ -140,19 +140,15 @@ def _other_recipe(chosen: Settings, contents: Contents) -> list[str]:
     return []
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit status."""
+@told_to_the_user
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m derma_assets.release.write", description=__doc__)
     parser.parse_args(arguments)
-    try:
-        chosen = settings()
-        manifest = write_release(chosen, chosen.release, datetime.now(UTC).date().isoformat())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    chosen = settings()
+    manifest = write_release(chosen, chosen.release, datetime.now(UTC).date().isoformat())
     total = sum(entry["bytes"] for entry in manifest["files"].values())
     print(f"Released to {chosen.release}: {len(manifest['files'])} files, {total / 1e6:.2f} MB.")
-    return 0
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ mirrored copy has another hash and is not found.
 import numpy as np
 import pandas as pd
 
-from derma_assets.browser.spread import spread_rows
+from derma_assets.dataset.spread import spread_rows
 from derma_assets.errors import InputError
 from derma_assets.splits.close_hashes import HASH_BITS, close_pairs, too_many
 from derma_assets.splits.grouped_splits import SIDES

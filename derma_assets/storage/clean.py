@@ -8,7 +8,7 @@ import argparse
 import sys
 import time
 
-from derma_assets.errors import InputError, UserError
+from derma_assets.errors import InputError, told_to_the_user
 from derma_assets.settings import settings
 from derma_assets.storage.published import DAY_S, FILES, UNFINISHED, Published
 from derma_assets.storage.records import RECORDS
@@ -34,26 +34,22 @@ def left_behind(remote: RemoteStore) -> dict[str, int]:
     return old
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit status."""
+@told_to_the_user
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m derma_assets.storage.clean", description=__doc__)
     parser.add_argument("--remove", action="store_true", help="remove them, rather than say which they are")
     asked = parser.parse_args(arguments)
-    try:
-        remote = remote_of(settings().store)
-        if remote is None:
-            raise InputError("nothing to clean: DERMA_STORAGE is no object storage, and a folder keeps no old files.")
-        old = left_behind(remote)
-        for key in sorted(old):
-            print(f"{remote.address}/{key}")
-        print(f"{len(old)} files that no record names, {sum(old.values()) / 1e6:,.1f} MB in all", end="")
-        if asked.remove:
-            remote.remove(sorted(old))
-        print(": removed." if asked.remove else ". To remove them: make clean-storage REMOVE=1")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    remote = remote_of(settings().store)
+    if remote is None:
+        raise InputError("nothing to clean: DERMA_STORAGE is no object storage, and a folder keeps no old files.")
+    old = left_behind(remote)
+    for key in sorted(old):
+        print(f"{remote.address}/{key}")
+    print(f"{len(old)} files that no record names, {sum(old.values()) / 1e6:,.1f} MB in all", end="")
+    if asked.remove:
+        remote.remove(sorted(old))
+    print(": removed." if asked.remove else ". To remove them: make clean-storage REMOVE=1")
 
 
 if __name__ == "__main__":

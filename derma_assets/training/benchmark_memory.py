@@ -23,7 +23,7 @@ import psutil
 import derma_assets
 from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.dataset.source import locate_dataset
-from derma_assets.errors import InputError, UserError
+from derma_assets.errors import InputError, UserError, told_to_the_user
 from derma_assets.settings import Settings, settings
 from derma_assets.splits.grouped_splits import TRAIN, VALIDATION
 from derma_assets.storage.paths import how_to_store
@@ -173,21 +173,17 @@ def _predict(chosen: Settings, arrays: ImageArrays, splits: pd.DataFrame) -> Non
     Predictor(model)(arrays.pixels, labelled_pictures(arrays, splits[splits["split"] != TRAIN]).rows)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Do the stage that is asked for and return the exit status."""
+@told_to_the_user
+def main(arguments: list[str] | None = None) -> None:
+    """Do the stage that is asked for."""
     parser = argparse.ArgumentParser(prog="python -m derma_assets.training.benchmark_memory", description=__doc__)
     parser.add_argument("stage", choices=[TRAIN_STAGE, PREDICT_STAGE])
     stage = {TRAIN_STAGE: _train, PREDICT_STAGE: _predict}[parser.parse_args(arguments).stage]
     chosen = settings()
-    try:
-        arrays = ImageArrays.open(_stored(chosen, "image_arrays", "folder"))
-        for batch in arrays.pixels.batches():  # reads every picture, as an epoch does
-            batch.max()
-        stage(chosen, arrays, pd.read_parquet(_stored(chosen, "grouped_splits", "table")))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    arrays = ImageArrays.open(_stored(chosen, "image_arrays", "folder"))
+    for batch in arrays.pixels.batches():  # reads every picture, as an epoch does
+        batch.max()
+    stage(chosen, arrays, pd.read_parquet(_stored(chosen, "grouped_splits", "table")))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import pandas as pd
 import psutil
 
 from derma_assets.dataset.source import locate_dataset
-from derma_assets.errors import InputError, UserError
+from derma_assets.errors import InputError, told_to_the_user
 from derma_assets.machine import machine, vector_units
 from derma_assets.settings import Settings, settings
 from derma_assets.training.benchmark import (
@@ -225,8 +225,9 @@ def _versions() -> str:
     return ", ".join([f"Python {platform.python_version()}", *packages])
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit status."""
+@told_to_the_user
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m derma_assets.training.benchmark_report", description=__doc__)
     parser.add_argument("--pictures", type=int, default=_PICTURES, help=f"of an epoch, default {_PICTURES}")
     parser.add_argument("--repetitions", type=int, default=_REPETITIONS, help=f"default {_REPETITIONS}")
@@ -241,22 +242,18 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     chosen = settings()
     busy = f"{psutil.cpu_percent(interval=2):.0f} % of all cores, with other work"
+    # Before anything else: what is watched gets the memory to itself.
     try:
-        # Before anything else: what is watched gets the memory to itself.
-        try:
-            peaks = stage_peaks(chosen)
-            memory = ""
-        except InputError as error:
-            peaks, memory = {}, f"Not measured: {error}"
-            print(memory, file=sys.stderr)
-        if asked.whole_graph:
-            peaks[_WHOLE] = whole_graph_peak(chosen)
-        pictures = benchmark_pictures(locate_dataset(chosen), asked.pictures)
-        with tempfile.TemporaryDirectory() as folder:
-            runs = measure_speed(chosen, pictures, Path(folder), asked.repetitions, asked.epochs, asked.seconds)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        peaks = stage_peaks(chosen)
+        memory = ""
+    except InputError as error:
+        peaks, memory = {}, f"Not measured: {error}"
+        print(memory, file=sys.stderr)
+    if asked.whole_graph:
+        peaks[_WHOLE] = whole_graph_peak(chosen)
+    pictures = benchmark_pictures(locate_dataset(chosen), asked.pictures)
+    with tempfile.TemporaryDirectory() as folder:
+        runs = measure_speed(chosen, pictures, Path(folder), asked.repetitions, asked.epochs, asked.seconds)
     given = [
         f"--{name.replace('_', '-')}" + ("" if value is True else f" {value:g}")
         for name, value in vars(asked).items()
@@ -279,7 +276,6 @@ def main(arguments: list[str] | None = None) -> int:
     runs.to_csv(asked.output / "training_speed.csv", index=False, float_format="%.2f")
     print(report)
     print(f"Written: {asked.output / 'training_speed.md'} and {asked.output / 'training_speed.csv'}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from derma_assets.browser.spread import spread_rows
+from derma_assets.dataset.spread import spread_rows
 
 
 def test_rows_are_spread_and_in_order() -> None:
