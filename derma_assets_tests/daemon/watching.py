@@ -47,6 +47,17 @@ class Study:
         with self._instance() as instance:
             return list(instance.get_runs())
 
+    def run_ids(self) -> set[str]:
+        """Return which runs there are."""
+        return {run.run_id for run in self.runs()}
+
+    def made(self, run: dg.DagsterRun, asset: str) -> dg.AssetMaterialization:
+        """Return the materialization of an asset by a run."""
+        with self._instance() as instance:
+            logged = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+        (made,) = (one.asset_materialization for one in logged if one.asset_materialization.label == asset)
+        return made
+
     def last(self, asset: str) -> dg.AssetMaterialization:
         """Return the last materialization of an asset."""
         with self._instance() as instance:

@@ -67,7 +67,14 @@ def test_a_store_that_can_only_be_read_is_read_and_not_written(undisturbed: Undi
     assert records(data_dir / "store" / "sample") == before
 
 
-DAMAGED = ("grouped_splits.parquet", "image_arrays/pixels.npy", "trained_model.keras", "predictions.parquet")
+# The pictures of shard 01 are one file on the disk under two names: both are damaged at once.
+DAMAGED = (
+    "grouped_splits.parquet",
+    "image_shard_01/pixels.npy",
+    "image_arrays/shard-01/pixels.npy",
+    "trained_model.keras",
+    "predictions.parquet",
+)
 
 
 def test_a_flipped_byte_in_each_kind_of_file_is_made_right(
