@@ -25,6 +25,7 @@ from derma_assets.storage.locks import Name, holding
 from derma_assets.storage.paths import stored_partition, stored_path
 from derma_assets.storage.published import (
     fetch,
+    forget_check,
     keep_check,
     known_check,
     known_record,
@@ -103,9 +104,19 @@ def reusing(
 
     @functools.wraps(compute)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        yield from run(args, kwargs)
+        with _loaded_for_this_step():
+            yield from run(args, kwargs)
 
     return wrapped
+
+
+@contextmanager
+def _loaded_for_this_step() -> Iterator[None]:
+    """Remember what the step was given until it is done, however often it has to begin: its arguments stay the same."""
+    try:
+        yield
+    finally:
+        forget_loaded()
 
 
 # What a thread holds for its step. A step that fails while its result is stored never comes back to give it up.
@@ -138,7 +149,6 @@ def _alone(context: Any, reads: Sequence[Name], writes: Sequence[Name]) -> Itera
                 raise dg.RetryRequested(max_retries=_MOST_LOADS)
             yield records
         finally:
-            forget_loaded()
             if _held_by.get(thread) is held:
                 del _held_by[thread]
 
@@ -239,8 +249,7 @@ def reusing_check(made_of: Sequence[str], version: str) -> Callable[[Callable[..
     """
 
     def decorate(compute: Callable[..., dg.AssetCheckResult]) -> Callable[..., dg.AssetCheckResult]:
-        @functools.wraps(compute)
-        def wrapped(*args: Any, **kwargs: Any) -> dg.AssetCheckResult:
+        def run(*args: Any, **kwargs: Any) -> dg.AssetCheckResult:
             context = dg.AssetCheckExecutionContext.get()
             store, absent = Path(context.resources.reuse.store), list[Name]()
             reads = sorted({*((name, None) for name in made_of), *_upstream(context.op_execution_context)}, key=str)
@@ -256,10 +265,17 @@ def reusing_check(made_of: Sequence[str], version: str) -> Callable[[Callable[..
                     absent = not_here(store, upstream)
                     if absent:
                         continue
+                    # A verdict from before this look must not outlive what is found now.
+                    forget_check(store, compute.__name__)
                     result = compute(*args, **kwargs)
                     if all(records) and result.passed:
                         keep_check(store, compute.__name__, _passed(result, made_from))
                     return result
+
+        @functools.wraps(compute)
+        def wrapped(*args: Any, **kwargs: Any) -> dg.AssetCheckResult:
+            with _loaded_for_this_step():
+                return run(*args, **kwargs)
 
         return wrapped
 

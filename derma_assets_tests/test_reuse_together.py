@@ -10,6 +10,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
+from derma_assets import reuse
 from derma_assets.storage import io_managers as io_managers_module
 from derma_assets.storage.io_managers import TableIOManager, io_managers
 from derma_assets.storage.published import what_was_stored
@@ -103,6 +104,24 @@ def test_what_is_replaced_after_it_was_loaded_is_loaded_again(store: Path, monke
     monkeypatch.undo()
     graph.run(selection=["ordered"])
     assert graph.calls == []
+
+
+def test_what_is_replaced_while_something_is_fetched_is_loaded_again(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From object storage a large input may take minutes, and the small ones were loaded before."""
+    graph, other = Graph(store), Graph(store, numbers=[9, 8, 7])
+    graph.run(selection=["source"])
+    absent = [[("large", None)]]
+
+    def fetch(*_: Any) -> None:
+        with ThreadPoolExecutor() as threads:
+            threads.submit(other.run, selection=["source"]).result(60)
+
+    monkeypatch.setattr(reuse, "not_here", lambda *_: absent.pop() if absent else [])
+    monkeypatch.setattr(reuse, "fetch", fetch)
+    graph.run(selection=["ordered"])
+    assert pd.read_parquet(store / "ordered.parquet")["number"].tolist() == [7, 8, 9]
 
 
 @pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), RuntimeError("a fault")])

@@ -14,7 +14,8 @@ class Look:
 
     Attributes:
         cursor: To be handed to the next look.
-        request: Name of what is new and whole, the same for the same content; None if there is no such thing.
+        request: Name of what is new and whole; None if there is no such thing. The name tells also what was asked for
+            before: Dagster starts no second run of one name, and a batch that is taken away leaves what was there once.
         said: What is waited for, or what is new.
     """
 
@@ -33,7 +34,7 @@ def look(folder: Path, cursor: str | None) -> Look:
         folder: Folder of the batches.
         cursor: Of the look before; None at the first.
     """
-    before = json.loads(cursor) if cursor else {"signature": None, "asked": None}
+    before = json.loads(cursor) if cursor else {"signature": None, "asked": None, "request": None}
     now = _state(folder)
     if now != before["signature"]:
         return Look(json.dumps({**before, "signature": now}), None, f"{folder} has changed since the last look")
@@ -42,12 +43,13 @@ def look(folder: Path, cursor: str | None) -> Look:
         return Look(json.dumps({**before, "signature": None}), None, f"{folder} has changed during this look")
     whole = [batch.folder for batch in batches if batch.is_whole]
     waiting = [f"{batch.folder.name} waits for {batch.waiting_for[0]}" for batch in batches if not batch.is_whole]
-    request = fingerprint_json({path.name: signature(path) for path in whole})
+    asked = fingerprint_json({path.name: signature(path) for path in whole})
     # The last batch may also have been taken away again.
-    if request == before["asked"] or not (whole or before["asked"]):
+    if asked == before["asked"] or not (whole or before["asked"]):
         return Look(json.dumps(before), None, "; ".join(waiting) or "nothing new")
     said = "; ".join([f"whole: {', '.join(path.name for path in whole) or 'none any more'}", *waiting])
-    return Look(json.dumps({**before, "asked": request}), request, said)
+    request = fingerprint_json([before["request"], asked])
+    return Look(json.dumps({**before, "asked": asked, "request": request}), request, said)
 
 
 def _state(folder: Path) -> str:

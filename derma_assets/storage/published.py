@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from derma_assets.errors import StorageError
-from derma_assets.storage.atomic import link_or_copy, replacing, restore_interrupted_swap
+from derma_assets.storage.atomic import explained, link_or_copy, replacing, restore_interrupted_swap
 from derma_assets.storage.fingerprint import sha256_of_file
 from derma_assets.storage.locks import Name, held_here, holding
 from derma_assets.storage.paths import store_of_scratch, stored_partition, stored_partitions, stored_path
@@ -359,6 +359,20 @@ def keep_check(store: Path, check: str, document: dict[str, Any]) -> None:
         write_check(path, document)
     else:
         remote.write_document(_key(store, path), document)
+
+
+def forget_check(store: Path, check: str) -> None:
+    """Forget that a check has passed, if it has.
+
+    Raises:
+        StorageError: it cannot be removed.
+    """
+    remote, path = remote_of(store), check_path(store, check)
+    if remote is None:
+        with explained(path):
+            path.unlink(missing_ok=True)
+    else:
+        remote.remove([_key(store, path)])
 
 
 def _published(remote: RemoteStore, store: Path, record: Path) -> Published | None:

@@ -67,6 +67,24 @@ def test_a_batch_that_is_taken_away_again_is_noticed(tmp_path: Path) -> None:
     assert [step for step, request in enumerate(asked) if request] == [1, 5]
 
 
+def test_what_was_there_once_is_asked_for_again_under_another_name(tmp_path: Path) -> None:
+    # Dagster starts no run for a name that a run has had.
+    incoming, asked, cursor = tmp_path / "incoming", list[str](), None
+    there = ({"a"}, {"a", "b"}, {"a"}, set(), {"a"}, set())
+    batches = {"a": ALL.iloc[40:50], "b": ALL.iloc[50:60]}
+    for wanted in there:
+        for name, rows in batches.items():
+            if name in wanted and not (incoming / name).exists():
+                drop(incoming, name, rows)
+            elif name not in wanted:
+                shutil.rmtree(incoming / name, ignore_errors=True)
+        for _ in range(3):
+            found = look(incoming, cursor)
+            cursor = found.cursor
+            asked += [found.request] if found.request else []
+    assert len(set(asked)) == len(asked) == len(there)
+
+
 def test_a_second_batch_is_asked_for_though_a_third_is_not_whole(tmp_path: Path) -> None:
     incoming = tmp_path / "incoming"
     drop(incoming, "a", ALL.iloc[40:50])
@@ -97,6 +115,7 @@ def test_the_sensor_asks_for_the_metadata(tmp_path: Path, monkeypatch: pytest.Mo
         asked += result.run_requests or []
     (request,) = asked
     assert request.run_key == request.tags["derma/incoming"]
+    assert request.tags["dagster/max_retries"] == "2"
 
 
 def test_sensors_are_off_until_someone_turns_them_on() -> None:
