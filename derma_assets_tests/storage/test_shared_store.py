@@ -9,11 +9,13 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+import pandas as pd
 import pytest
 
 from derma_assets.browser.bundle import MANIFEST
 from derma_assets.browser.parity_record import parity_of, record_parity
 from derma_assets.browser.serve import newest_bundle
+from derma_assets.errors import InputError
 from derma_assets.evaluation.model_card.__main__ import where
 from derma_assets.evaluation.model_card.card import HTML, MARKDOWN
 from derma_assets.settings import settings
@@ -23,6 +25,7 @@ from derma_assets.storage.io_managers import io_managers
 from derma_assets.storage.locks import holding
 from derma_assets.storage.paths import building_folder, scratch_path, stored_path
 from derma_assets.storage.published import fetched_path
+from derma_assets.training import worker
 from derma_assets.training.checkpoint import TrainingState
 from derma_assets_tests.s3_server import ACCESS_KEY, SECRET_KEY, Fault
 from derma_assets_tests.storage.conftest import Shared
@@ -208,6 +211,29 @@ def test_plain_commands_find_what_another_machine_has_made(
     assert newest_bundle().folder == stored_path(b, "tfjs_bundle", "folder")
     assert parity_of(newest_bundle().folder) == ("passed", "on two cores")
     assert str(stored_path(b, "model_card", "folder") / HTML) in where(settings())
+
+
+def test_a_worker_of_a_training_fetches_what_it_learns_from(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (
+        ("STORAGE", shared.address()),
+        ("DATA_DIR", str(shared.folder / "b")),
+        ("PRECISION", "float32"),
+    ):
+        monkeypatch.setenv(f"DERMA_{name}", value)
+    settings.cache_clear()
+    with pytest.raises(InputError, match="image_arrays has not been stored yet"):
+        worker._job()
+    managers = io_managers(shared.machine("a"))
+    pictures = shared.folder / "pictures"
+    pictures.mkdir()
+    (pictures / "pixels").write_bytes(b"pixels")
+    chosen = pd.DataFrame({"image_id": ["one"], "dx": ["nv"], "split": ["train"]})
+    for name, key, value in (("image_arrays", "folder", pictures), ("training_set", "table", chosen)):
+        managers[key].handle_output(dg.build_output_context(asset_key=dg.AssetKey(name)), value)
+    job = worker._job()
+    assert job.arrays == stored_path(shared.machine("b"), "image_arrays", "folder")
+    assert (job.arrays / "pixels").read_bytes() == b"pixels"
+    pd.testing.assert_frame_equal(job.splits, chosen)
 
 
 def test_another_machine_goes_on_with_a_training(shared: Shared, caplog: pytest.LogCaptureFixture) -> None:
