@@ -41,8 +41,9 @@ _DATA_VERSION_TAG = "dagster/data_version"
 # So often a step loads anew what another run replaces before it gives up.
 _MOST_LOADS = 10
 
-# Metadata of a result that is on its way to the store: what its record will say.
-MADE_FROM, DATA_VERSION = "made_from", "data_version"
+# Metadata of a result that is on its way to the store: what its record will say, and whether what is there already is
+# not to be relied on.
+MADE_FROM, DATA_VERSION, FORCED = "made_from", "data_version", "forced"
 
 
 class Reuse(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -99,7 +100,8 @@ def reusing(
                     continue
                 computed = compute(*args, **kwargs)
                 for result in computed if inspect.isgenerator(computed) else [computed]:
-                    yield _stamped(result, origins[result.asset_key.path[-1] if result.asset_key else names[0]])
+                    made_from = origins[result.asset_key.path[-1] if result.asset_key else names[0]]
+                    yield _stamped(result, made_from, context.resources.reuse.force)
                 return
 
     @functools.wraps(compute)
@@ -159,10 +161,10 @@ def _upstream(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> list
     return [(key.path[-1], part) for name, key in inputs.items() for part in _partitions(context, name)]
 
 
-def _stamped(result: Any, made_from: str) -> dg.MaterializeResult[Any]:
+def _stamped(result: Any, made_from: str, forced: bool) -> dg.MaterializeResult[Any]:
     """Return the result with what its record will say, which the IO manager reads from the metadata."""
     version = result.data_version.value if result.data_version else ""
-    stamp = {MADE_FROM: made_from, DATA_VERSION: version, "reused": False}
+    stamp = {MADE_FROM: made_from, DATA_VERSION: version, "reused": False, **({FORCED: True} if forced else {})}
     return result._replace(metadata={**(result.metadata or {}), **stamp})
 
 
@@ -231,9 +233,10 @@ def _again(context: dg.AssetExecutionContext, name: str, record: StoredRecord) -
     said = last.asset_materialization if last else None
     # The instance may have seen another store since: what it says then is of other content.
     known = said is not None and (said.tags or {}).get(_DATA_VERSION_TAG) == record.data_version
+    metadata = {word: value for word, value in (said.metadata if said and known else {}).items() if word != FORCED}
     return dg.MaterializeResult(
         asset_key=key,
-        metadata={**(said.metadata if said and known else {}), "reused": True},
+        metadata={**metadata, "reused": True},
         data_version=dg.DataVersion(record.data_version),
     )
 

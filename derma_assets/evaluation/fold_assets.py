@@ -80,6 +80,7 @@ def fold_model(
             "validation_macro_f1": float(kept["val_macro_f1"]),
             "seconds": float(trained.history["seconds"].sum()),
             "resumed_after_epoch": trained.resumed_after_epoch,
+            "precision": trained.precision,
             "curves": figure(training_curves(trained.history)),
             "note": note(),
         },

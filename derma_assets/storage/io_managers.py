@@ -19,7 +19,7 @@ import pandas as pd
 from upath import UPath
 
 from derma_assets.errors import StorageError
-from derma_assets.reuse import DATA_VERSION, MADE_FROM, Reuse
+from derma_assets.reuse import DATA_VERSION, FORCED, MADE_FROM, Reuse
 from derma_assets.storage.atomic import copy_folder, replacing, restore_interrupted_swap
 from derma_assets.storage.paths import EXTENSIONS, how_to_store, is_built_beside, move_built
 from derma_assets.storage.published import fetch, known_record, publish
@@ -70,7 +70,7 @@ class StoreIOManager(dg.UPathIOManager):
                 # Without it a process killed before the new record is there would leave that of the old content.
                 record.unlink(missing_ok=True)
             if written is not None:
-                publish(self.store, name, stored, written, partition)
+                publish(self.store, name, stored, written, partition, anew=FORCED in said)
         except StorageError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
 

@@ -9,7 +9,8 @@ import errno
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 
 from upath import UPath
 
-from derma_assets.errors import StorageError, UserError
+from derma_assets.errors import DamagedError, StorageError, UserError
 from derma_assets.settings import settings
 from derma_assets.storage.fingerprint import sha256_of_file
 from derma_assets.storage.paths import address_of_copy
@@ -92,6 +93,23 @@ class RemoteStore:
         start = len(self._path(""))
         return {path[start:]: about for path, about in found.items() if about["type"] == "file"}
 
+    def about(self, keys: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Return what is at these keys, as `objects` does; those that nothing is at are left out.
+
+        Raises:
+            StorageError: the server cannot be reached or refuses.
+        """
+
+        def look(key: str) -> dict[str, Any]:
+            try:
+                return self._files.info(self._path(key))
+            except FileNotFoundError:
+                return {"type": "nothing"}
+
+        with self._explained(f"look for {next(iter(keys), '')}"), ThreadPoolExecutor(_FILES) as looking:
+            found = dict(zip(keys, looking.map(look, keys), strict=True))
+        return {key: about for key, about in found.items() if about["type"] == "file"}
+
     def upload(self, files: Mapping[str, Path]) -> None:
         """Put local files, by key.
 
@@ -115,7 +133,8 @@ class RemoteStore:
             files: Where to, and the SHA-256 that it has to have if that is known, by key.
 
         Raises:
-            StorageError: the server cannot be reached, has no such object, or has another in its place.
+            StorageError: the server cannot be reached or has no such object.
+            DamagedError: it has other bytes there than were put.
         """
         from aiohttp import ClientError
 
@@ -139,7 +158,7 @@ class RemoteStore:
                 if not file.exists() or sha256 not in (None, sha256_of_file(file))
             }
         if waiting:
-            raise StorageError(
+            raise DamagedError(
                 f"{self.address}/{next(iter(waiting))} is damaged: not the bytes that were written. Make the asset "
                 "again with DERMA_FORCE=1."
             )
