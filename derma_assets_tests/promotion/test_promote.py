@@ -15,6 +15,7 @@ from derma_assets.promotion.gate import Judged, compare
 from derma_assets.promotion.promote import Attempt, attempt
 from derma_assets.promotion.promotion_checks import new_bundle_is_served
 from derma_assets.promotion.served import current, roll_back
+from derma_assets.promotion.served import promote as promote_it
 from derma_assets.settings import Settings
 from derma_assets.storage.io_managers import io_managers
 from derma_assets.storage.paths import promoted_path
@@ -255,6 +256,29 @@ def test_a_check_that_failed_in_an_earlier_run_stops_a_bundle(
             assert event.metadata["checks_not_passed"].value == 1
 
 
+@pytest.mark.parametrize("rule", ["always", "never"])
+def test_the_asset_shows_the_comparison_whatever_the_rule(
+    rule: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = Settings(dataset="sample", data_dir=tmp_path, bootstrap_resamples=100, promote=rule)
+    monkeypatch.setattr(promotion_assets, "settings", lambda: chosen)
+    resources, said = io_managers(chosen.store), []
+    with dg.DagsterInstance.ephemeral() as instance:
+        for text, model in (("first", GOOD), ("second", WORSE), ("second", WORSE)):
+            assets, checks = made_of(text, model, tmp_path)
+            checked_study.ran((assets, checks), instance, resources)
+            record_parity(chosen.store / "tfjs_bundle", "passed", "")
+            if text == "first":
+                promote_it(chosen.served, chosen.store / "tfjs_bundle", model, {"date": "today"})
+            parts = [*assets, promotion_assets.released_bundle], checks
+            run = checked_study.ran(parts, instance, resources, checked_study.with_nothing_but("released_bundle"))
+            (event,) = run.asset_materializations_for_node("released_bundle")
+            said.append(str(event.metadata["comparison"].value))
+    compared = ["macro_f1" in one for one in said]
+    assert compared == [False, True, rule == "never"]
+    assert said[0] == "it is the one served"
+
+
 def test_the_asset_says_what_stopped_a_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -280,6 +304,8 @@ def test_the_asset_says_what_stopped_a_bundle(
     assert not check.passed
     assert "macro_f1" in (check.description or "")
     assert check.severity == dg.AssetCheckSeverity.WARN
+    (event,) = first.asset_materializations_for_node("released_bundle")
+    assert event.metadata["comparison"].value == "nothing was served before"
     (event,) = second.asset_materializations_for_node("released_bundle")
     assert "macro_f1" in str(event.metadata["comparison"].value)
     assert rollback.main() == 0

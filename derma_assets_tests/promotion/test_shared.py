@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -278,6 +281,31 @@ def test_a_host_serves_what_was_promoted_and_not_what_was_refused(
         assert answer(address) == "first"
         shared.proxy.faults = []
         wait_for(lambda: bool(said.append(capsys.readouterr().out) or "fetched again" in "".join(said)))
+
+
+# `make app`, looking oftener than every 30 seconds.
+MAKE_APP = """
+import functools, sys
+from derma_assets.browser import serve
+serve.following = functools.partial(serve.following, seconds=0.2)
+sys.exit(serve.main(["--port", "0"]))
+"""
+
+
+def test_make_app_follows_while_it_serves(shared: Shared) -> None:
+    tried(shared, "a", "first")
+    chosen = {"DERMA_STORAGE": shared.address(), "DERMA_DATA_DIR": str(shared.folder / "clinic")}
+    clinic = subprocess.Popen([sys.executable, "-c", MAKE_APP], env={**os.environ, **chosen}, stdout=subprocess.PIPE)
+    try:
+        assert clinic.stdout is not None
+        said = iter(clinic.stdout.readline, b"")
+        address = next(found[0] for line in said if (found := re.search(r"http://127\.0\.0\.1:\d+/", line.decode())))
+        assert answer(address) == "first"
+        tried(shared, "b", "second")
+        wait_for(lambda: answer(address) == "second")
+    finally:
+        clinic.kill()
+        clinic.communicate(timeout=30)
 
 
 def test_a_host_that_cannot_reach_the_bucket_serves_what_it_has(
