@@ -12,7 +12,7 @@ from derma_assets.browser.parity_record import parity_of
 from derma_assets.errors import InputError
 from derma_assets.promotion.gate import MARGINS, Judged, compare, reasons
 from derma_assets.promotion.served import BUNDLE, DOCUMENT, Promoted, promote, promoted
-from derma_assets.promotion.shared import Overtaken, alone, linked, pull
+from derma_assets.promotion.shared import Overtaken, alone, linked, pull, put_back
 from derma_assets.storage.fingerprint import fingerprint_folder
 
 Rule = Literal["gate", "always", "never"]
@@ -81,6 +81,7 @@ def attempt(
         tries = 0
         while True:
             pull(folder)
+            put_back(folder)
             try:
                 return _tried(bundle, judged, folder, rule, document, _Gate(resamples, seed, margins), unpassed)
             except Overtaken:

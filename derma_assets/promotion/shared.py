@@ -28,13 +28,19 @@ from derma_assets.storage.claims import remove
 from derma_assets.storage.fingerprint import sha256_of_files
 from derma_assets.storage.locks import held_here, holding
 from derma_assets.storage.published import DAY_S
-from derma_assets.storage.remote import RemoteStore, fill, remote_of
+from derma_assets.storage.remote import Lost, RemoteStore, fill, remote_of
 
 # The link that names the folder that is served.
 CURRENT = "current"
 FILES, INDEX = "promoted", "served.json"
 # Beside the folders of a copy: the index that they were copied by.
 _COPIED = ".copied.json"
+
+_OF_THE_SERVED = (
+    "{address} has lost a file of what is served, number {name}: materialize released_bundle on a machine that has a "
+    f"whole copy, which puts it back; if none has, remove {INDEX} there, and the next bundle is promoted without a "
+    "comparison. ({error})"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -136,11 +142,12 @@ def pull(folder: Path) -> None:
     """Bring a working copy to what the bucket has: folders, their files, and which one is served.
 
     What is served comes first and is switched to once it is whole. A file that is not as it was put is fetched anew, a
-    folder that the bucket does not have goes. Where the bucket has nothing at all, the copy stays as it is: whatever
-    is promoted next puts all of it back.
+    folder that the bucket does not have goes, and so does, with a warning, one of which the bucket has lost something,
+    unless it is the one that is served. Where the bucket has nothing at all, the copy stays as it is: whatever is
+    promoted next puts all of it back.
 
     Raises:
-        StorageError: object storage cannot be reached, or a file has been damaged there; what was served still is.
+        StorageError: object storage cannot be reached, or has lost a file of what is served; what was served still is.
     """
     remote = remote_of(folder)
     if remote is None:
@@ -151,7 +158,13 @@ def pull(folder: Path) -> None:
             (folder / _COPIED).unlink(missing_ok=True)
             return
         for name in sorted(index.folders, key=lambda name: (name == index.current, name), reverse=True):
-            _bring(remote, folder / name, index.folders[name])
+            try:
+                _bring(remote, folder / name, index.folders[name])
+            except Lost as error:
+                if name == index.current:
+                    raise Lost(_OF_THE_SERVED.format(address=remote.address, name=name, error=error)) from None
+                _log.warning("nobody can go back to number %s in %s any more: %s", name, remote.address, error)
+                remove(folder / name)
             if name == index.current != linked(folder):
                 link_to(folder, name)
         for path in numbered(folder):
@@ -177,15 +190,7 @@ def push(folder: Path, index: Index) -> None:
     if remote is None:
         return
     before = _copied(folder)
-    there = remote.objects(FILES)
-    named = before.keys() if before else {}
-    # One that no index names may be removed any moment: put it anew, which makes it young.
-    young = time.time() - DAY_S / 2
-    kept = {one for one, about in there.items() if one in named or about["LastModified"].timestamp() > young}
-    files = {one: folder.joinpath(*where) for one, where in index.keys().items()}
-    remote.upload({
-        one: path for one, path in files.items() if one not in kept or there[one]["size"] != path.stat().st_size
-    })  # fmt: skip
+    there = _put_files(remote, folder, index, before)
     version = remote.version(INDEX)
     if Index.of(remote.read_document(INDEX)) != before or not remote.replace_document(INDEX, asdict(index), version):
         raise Overtaken(
@@ -194,7 +199,33 @@ def push(folder: Path, index: Index) -> None:
         )
     _keep(folder, index)
     # What the last index named may be on its way to some machine.
-    _remove_old(remote, {one: about for one, about in there.items() if one not in named and one not in files})
+    named = index.keys().keys() | (before.keys().keys() if before else set())
+    _remove_old(remote, {one: about for one, about in there.items() if one not in named})
+
+
+def put_back(folder: Path) -> None:
+    """Put into the bucket what it names and has no longer, from a working copy as `pull` has left it.
+
+    Raises:
+        StorageError: object storage cannot be reached.
+    """
+    remote, index = remote_of(folder), _copied(folder)
+    if remote is not None and index is not None:
+        _put_files(remote, folder, index, index)
+
+
+def _put_files(remote: RemoteStore, folder: Path, index: Index, before: Index | None) -> dict[str, dict[str, Any]]:
+    """Put the files of an index that the bucket does not have, and return what it had before, see `objects`."""
+    there = remote.objects(FILES)
+    named = before.keys() if before else {}
+    # One that no index names may be removed any moment: put it anew, which makes it young.
+    young = time.time() - DAY_S / 2
+    kept = {one for one, about in there.items() if one in named or about["LastModified"].timestamp() > young}
+    files = {one: path for one, where in index.keys().items() if (path := folder.joinpath(*where)).is_file()}
+    remote.upload({
+        one: path for one, path in files.items() if one not in kept or there[one]["size"] != path.stat().st_size
+    })  # fmt: skip
+    return there
 
 
 def _remove_old(remote: RemoteStore, unnamed: dict[str, dict[str, Any]]) -> None:

@@ -37,6 +37,10 @@ _OVERTAKEN, _UNKNOWN = ("PreconditionFailed", "412", "ConditionalRequestConflict
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+class Lost(StorageError):
+    """An object is gone, or is not the bytes that were put: trying again does not help."""
+
+
 class RemoteStore:
     """The objects below one address. Keys are relative to it."""
 
@@ -155,7 +159,8 @@ class RemoteStore:
             files: Where to, and the SHA-256 that it has to have if that is known, by key.
 
         Raises:
-            StorageError: the server cannot be reached, has no such object, or has another in its place.
+            Lost: the server has no such object, or has another in its place.
+            StorageError: the server cannot be reached or refuses.
         """
         from aiohttp import ClientError
 
@@ -179,7 +184,7 @@ class RemoteStore:
                 if not file.exists() or sha256 not in (None, sha256_of_file(file))
             }
         if waiting:
-            raise StorageError(
+            raise Lost(
                 f"{self.address}/{next(iter(waiting))} is damaged: not the bytes that were written. Make the asset "
                 "again with DERMA_FORCE=1."
             )
@@ -207,10 +212,10 @@ class RemoteStore:
             if isinstance(error, OSError) and (error.filename or error.errno in _OF_THE_DISK):
                 raise  # of the working copy, which `replacing` explains
             # Alone: an endpoint's address in what the libraries say may hold a password.
-            raise self._error(doing, _meaning(error)) from None
+            raise self._error(doing, _meaning(error), Lost if _is_of_an_object(error) else StorageError) from None
 
-    def _error(self, doing: str, what: str) -> StorageError:
-        return StorageError(f"cannot {doing} in {self.address}: {what}. What was stored there before is untouched.")
+    def _error(self, doing: str, what: str, kind: type[StorageError] = StorageError) -> StorageError:
+        return kind(f"cannot {doing} in {self.address}: {what}. What was stored there before is untouched.")
 
 
 @cache
@@ -258,7 +263,7 @@ def _meaning(error: Exception) -> str:
 
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
-    if isinstance(error, FileNotFoundError) and _code(error) == "NoSuchBucket":
+    if isinstance(error, FileNotFoundError) and not _is_of_an_object(error):
         return "there is no such bucket: make it, or correct DERMA_STORAGE"
     if isinstance(error, FileNotFoundError):
         return "there is no such object: it was removed by hand; make the asset again with DERMA_FORCE=1"
@@ -271,6 +276,11 @@ def _meaning(error: Exception) -> str:
         f"the server does not answer as it should, after {settings().storage_attempts} attempts ({_said(error)}): "
         "check AWS_ENDPOINT_URL and the network, then run again"
     )
+
+
+def _is_of_an_object(error: Exception) -> bool:
+    """Return whether an error says that there is no such object, in a bucket that is there."""
+    return isinstance(error, FileNotFoundError) and _code(error) != "NoSuchBucket"
 
 
 def _said(error: Exception) -> str:

@@ -238,15 +238,40 @@ def test_an_index_that_is_none_is_told_and_nothing_written(document: dict[str, A
     assert page(served(shared, "a")) == "first"
 
 
-def test_a_damaged_object_is_told_and_the_old_one_served(shared: Shared) -> None:
+def lose(shared: Shared, content: bytes, how: str) -> None:
+    """Let the bucket lose the page with this content, or have another of the same size in its place."""
+    (key,) = (key for key, one in shared.objects().items() if one == content and key.endswith("index.html"))
+    if how == "gone":
+        shared.server.client.delete_object(Bucket=shared.bucket, Key=key)
+    else:
+        shared.server.client.put_object(Bucket=shared.bucket, Key=key, Body=content[::-1])
+
+
+@pytest.mark.parametrize("how", ["gone", "damaged"])
+def test_a_lost_file_of_what_is_served_is_told_and_the_old_one_served(how: str, shared: Shared) -> None:
     tried(shared, "a", "first")
     pull(served(shared, "b"))
     tried(shared, "a", "second")
-    (key,) = (key for key, content in shared.objects().items() if content == b"second" and key.endswith("index.html"))
-    shared.server.client.put_object(Bucket=shared.bucket, Key=key, Body=b"sekond")
-    with pytest.raises(StorageError, match="is damaged"):
+    lose(shared, b"second", how)
+    with pytest.raises(StorageError, match=r"lost a file of what is served, number 0002: .*a whole copy"):
         pull(served(shared, "b"))
     assert page(served(shared, "b")) == "first"
+    if how == "damaged":
+        lose(shared, b"dnoces", "gone")
+    tried(shared, "a", "second")
+    assert pulled(shared, "b") == "second", "the machine that has a whole copy has put it back"
+
+
+@pytest.mark.parametrize("how", ["gone", "damaged"])
+def test_a_lost_file_of_an_older_one_stops_nobody(how: str, shared: Shared, caplog: pytest.LogCaptureFixture) -> None:
+    for text in ("first", "second", "third"):
+        tried(shared, "a", text)
+    lose(shared, b"second", how)
+    assert pulled(shared, "b") == "third"
+    assert "nobody can go back to number 0002" in caplog.text
+    assert [one.number for one in promoted(served(shared, "b"))] == [3, 1]
+    assert roll_back(served(shared, "b")).number == 1
+    assert pulled(shared, "a") == "first"
 
 
 @pytest.fixture
