@@ -24,7 +24,7 @@ class StorageError(UserError):
 
 
 class DamagedError(StorageError):
-    """What is stored is not what was written."""
+    """What is stored is gone, or is not what was written: trying again does not help."""
 
 
 def told_to_the_user(main: Callable[_P, None]) -> Callable[_P, int]:

@@ -241,7 +241,9 @@ def _again(context: dg.AssetExecutionContext, name: str, record: StoredRecord) -
     )
 
 
-def reusing_check(made_of: Sequence[str], version: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def reusing_check(
+    made_of: Sequence[str], version: str, stands: Callable[..., bool] = lambda *_, **__: True
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a decorator for a costly check: one that has passed passes again while what it checked is the same.
 
     A check that failed, or could not be run, is always run again.
@@ -249,6 +251,7 @@ def reusing_check(made_of: Sequence[str], version: str) -> Callable[[Callable[..
     Args:
         made_of: Names of the assets that decide the verdict.
         version: Raised by hand when the check's code changes what it may find.
+        stands: Given what the check is given, by name: whether all that it left when it passed still is there.
     """
 
     def decorate(compute: Callable[..., dg.AssetCheckResult]) -> Callable[..., dg.AssetCheckResult]:
@@ -263,7 +266,12 @@ def reusing_check(made_of: Sequence[str], version: str) -> Callable[[Callable[..
                     records = [upstream[name, None] for name in made_of]
                     made_from = fingerprint_json([version, [one.data_version for one in records if one]])
                     known = None if context.resources.reuse.force else known_check(store, compute.__name__)
-                    if all(records) and known is not None and known["made_from"] == made_from:
+                    if (
+                        all(records)
+                        and known is not None
+                        and known["made_from"] == made_from
+                        and stands(*args, **kwargs)
+                    ):
                         return _passed_again(known)
                     absent = not_here(store, upstream)
                     if absent:

@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from derma_assets.errors import UserError
-from derma_assets.storage.paths import store_path
+from derma_assets.storage.paths import promoted_path, store_path
 
 DATASET_DEFAULTS: dict[str, dict[str, Any]] = {
     "sample": {
@@ -239,6 +239,11 @@ class Settings(BaseSettings):
     def store(self) -> Path:
         """Folder of the stored assets of this data set; of object storage, that of the working copy."""
         return store_path(self.root, self.storage, self.dataset)
+
+    @property
+    def served(self) -> Path:
+        """Folder of the promoted bundles of this data set; with object storage, that of the working copy."""
+        return promoted_path(self.root, self.dataset, self.storage)
 
     @property
     def incoming(self) -> Path:

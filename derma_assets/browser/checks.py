@@ -11,7 +11,7 @@ from derma_assets.browser.chromium import ADVICE, BrowserUnavailable, find_brows
 from derma_assets.browser.conversion import VARIANTS
 from derma_assets.browser.download_size import LIMIT_BYTES, first_visit
 from derma_assets.browser.parity import measure_parity
-from derma_assets.browser.parity_record import record_parity
+from derma_assets.browser.parity_record import has_passed, record_parity
 from derma_assets.browser.quantisation import reference_of
 from derma_assets.calibration.input_guard import read_guard
 from derma_assets.dataset.image_arrays import ImageArrays
@@ -36,7 +36,11 @@ _COMPARED = ("tfjs_model", "trained_model", "input_guard", "image_arrays", "trai
     additional_ins={name: dg.AssetIn(name) for name in _COMPARED},
     required_resource_keys={"reuse"},
 )
-@reusing_check(made_of=("tfjs_bundle", "tfjs_model", "trained_model", "input_guard", "training_set"), version="1")
+@reusing_check(
+    made_of=("tfjs_bundle", "tfjs_model", "trained_model", "input_guard", "training_set"),
+    version="1",
+    stands=has_passed,
+)
 def browser_parity(
     tfjs_bundle: Path,
     tfjs_model: Path,

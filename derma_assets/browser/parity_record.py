@@ -3,7 +3,7 @@
 import json
 import logging
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from derma_assets.storage.atomic import replacing
 from derma_assets.storage.fingerprint import fingerprint_folder
@@ -35,11 +35,25 @@ def record_parity(bundle: Path, outcome: Outcome, description: str) -> None:
 
 
 def parity_of(bundle: Path) -> tuple[Outcome, str]:
-    """Return the outcome for the bundle as it is now, and what was said; `not run` if it is of another bundle."""
+    """Return the outcome for the bundle as it is now, and what was said.
+
+    It is `not run` if the last one is of another bundle, or its record is not as it was written.
+    """
     path = fetched_path(bundle.parent, _NAME, "document")
     if not path.is_file():
         return "not run", "the check browser_parity has left no record"
-    document = json.loads(path.read_text())
-    if document["bundle"] != fingerprint_folder(bundle):
+    try:
+        document = json.loads(path.read_text())
+        made_of, outcome, description = (document[name] for name in ("bundle", "outcome", "description"))
+    except (ValueError, KeyError, TypeError):
+        outcome = None
+    if outcome not in get_args(Outcome):
+        return "not run", f"{path}, what the check browser_parity has left, is damaged: run the check again"
+    if made_of != fingerprint_folder(bundle):
         return "not run", "the last check browser_parity was of another bundle"
-    return document["outcome"], document["description"]
+    return outcome, description
+
+
+def has_passed(tfjs_bundle: Path, **_: Any) -> bool:
+    """Return whether the record says that a bundle has passed; the other things that were compared are not asked."""
+    return parity_of(tfjs_bundle)[0] == "passed"

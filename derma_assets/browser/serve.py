@@ -6,7 +6,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -18,12 +18,14 @@ from urllib.parse import quote
 from derma_assets.browser.bundle import MANIFEST
 from derma_assets.browser.lan import lan_addresses, qr_code
 from derma_assets.browser.static_files import StaticFiles, accepts_gzip
-from derma_assets.errors import UserError, told_to_the_user
-from derma_assets.promotion.served import CURRENT, current
+from derma_assets.errors import StorageError, UserError, told_to_the_user
+from derma_assets.promotion.following import following
+from derma_assets.promotion.served import BUNDLE, Promoted, current
+from derma_assets.promotion.shared import CURRENT, linked, pull
 from derma_assets.release.layout import is_release
 from derma_assets.release.unpacked import said_of, unpacked_bundle
 from derma_assets.settings import DATASET_DEFAULTS, settings
-from derma_assets.storage.paths import promoted_path, unpacked_release_path
+from derma_assets.storage.paths import address_of_copy, promoted_path, unpacked_release_path
 from derma_assets.storage.published import fetched_path
 
 HOST = "127.0.0.1"
@@ -141,30 +143,34 @@ class Found:
     Attributes:
         folder: Where it is.
         what: Which model it has, in words.
+        promoted: The folder of the promoted bundles that it is one of, if it is: what is promoted later is served then.
     """
 
     folder: Path
     what: str
+    promoted: Path | None = None
 
 
 def newest_bundle() -> Found:
-    """Return the bundle that was promoted last; else the one that a run made last; else that of the release.
+    """Return the bundle that is promoted now; else the one that a run made last; else that of the release.
 
     Of the runs' bundles only that of the chosen data set counts if one was chosen (`DERMA_DATASET`), otherwise any.
+    With object storage only what was promoted is served, by whichever machine: what a run has made there may be what
+    was refused.
 
     Raises:
-        UserError: there is none, or the release is damaged.
+        UserError: there is none, what is promoted is damaged, or so is the release.
     """
     chosen = settings()
     names = [chosen.dataset] if "dataset" in chosen.model_fields_set else list(DATASET_DEFAULTS)
-    stores = [chosen.model_copy(update={"dataset": name}).store for name in names]
-    promoted = [one for name in names if (one := current(promoted_path(chosen.root, name))) is not None]
+    served = [promoted_path(chosen.root, name, chosen.storage) for name in names]
+    promoted = [one for folder in served if (one := _brought(folder)) is not None]
     if promoted:
-        newest = max(promoted, key=lambda one: one.document["date"])
-        link = newest.folder.parent / CURRENT / newest.bundle.name
-        return Found(
-            link, f"{link}, promoted {newest.document['date']}; what is promoted later is served from then on."
-        )
+        return _promoted(max(promoted, key=lambda one: one.document["date"]))
+    copied = [address for folder in served if (address := address_of_copy(folder)) is not None]
+    if copied:
+        raise UserError(f"nothing has been promoted yet in {' or '.join(copied)}: materialize released_bundle first.")
+    stores = [chosen.model_copy(update={"dataset": name}).store for name in names]
     made = [fetched_path(store, "tfjs_bundle", "folder") for store in stores]
     found = [bundle for bundle in made if (bundle / MANIFEST).is_file()]
     if found:
@@ -176,6 +182,35 @@ def newest_bundle() -> Found:
         f"there is no bundle below {chosen.root} and no release in {chosen.release}: run `make demo` first, or "
         "materialize tfjs_bundle."
     )
+
+
+def _brought(folder: Path) -> Promoted | None:
+    """Return what is promoted now, after a look at what other machines have promoted; None if nothing is.
+
+    Raises:
+        UserError: object storage cannot be asked and nothing was fetched before, or what is promoted is damaged.
+    """
+    try:
+        pull(folder)
+    except StorageError as error:
+        if current(folder) is None:
+            raise
+        print(f"{error} Served is what was fetched before.", file=sys.stderr, flush=True)
+    now = current(folder)
+    if now is None and linked(folder) is not None:
+        raise UserError(
+            f"{folder / CURRENT}, what is served, has no document as it was written: go back to the bundle before with "
+            "`make rollback`, or materialize released_bundle."
+        )
+    return now
+
+
+def _promoted(one: Promoted) -> Found:
+    link = one.folder.parent / CURRENT / BUNDLE
+    what = f"{link}, promoted {one.document['date']}; what is promoted later is served from then on."
+    if BUNDLE in one.damaged():
+        what += "\nIts files are damaged, so the page will refuse them: materialize released_bundle to mend it."
+    return Found(link, what, one.folder.parent)
 
 
 def made_by_a_run(bundle: Path) -> Found:
@@ -211,7 +246,11 @@ def serve(
         server = _Server(bundle.folder, host, port, tls)
     except OSError as error:
         raise UserError(f"cannot listen on {host}:{port} ({error.strerror}): choose another with --port.") from error
-    with server:
+    with server, ExitStack() as meanwhile:
+        if bundle.promoted is not None:
+            meanwhile.enter_context(
+                following(bundle.promoted, say=lambda said: print(said, file=sys.stderr, flush=True))
+            )
         print(f"Serving {bundle.what}", flush=True)
         print(instructions(server.server_port, lan, secure=tls is not None), flush=True)
         with suppress(KeyboardInterrupt):
@@ -256,7 +295,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m derma_assets.browser.serve", description=__doc__)
     parser.add_argument("--port", type=int, default=PORT, help=f"port to listen on, default {PORT}; 0: any free one")
     parser.add_argument(
-        "--bundle", type=Path, default=None, help="folder to serve, default: that of the last run, or the release"
+        "--bundle",
+        type=Path,
+        default=None,
+        help="folder to serve, default: what is promoted, of the last run, or the release",
     )
     parser.add_argument("--lan", action="store_true", help="let other devices in this computer's network open it")
     parser.add_argument("--certificate", type=Path, default=None, help="PEM file of a certificate, to serve https")

@@ -120,8 +120,7 @@ def _paired(challenger: pd.DataFrame, served: pd.DataFrame) -> tuple[LabelledLog
     common = sides[0].index.intersection(sides[1].index).sort_values()
     if common.empty:
         raise InputError(
-            "the new model and the served one have no test picture in common, so nothing says which is better: "
-            "another seed, or other data? Serve the new one on purpose with DERMA_PROMOTE=always."
+            "the new model and the served one have no test picture in common (another seed, or other data?)"
         )
     # Lesions and labels as the newer table has them: what was corrected since counts.
     truth = sides[0].loc[common, ["lesion_id", "dx"]]

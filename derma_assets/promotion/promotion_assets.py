@@ -13,7 +13,6 @@ from derma_assets.promotion.promote import attempt
 from derma_assets.settings import settings
 from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_folder, fingerprint_json, fingerprint_table
-from derma_assets.storage.paths import promoted_path
 from derma_assets.ui_metadata import note, table_preview
 
 # Every blocking check of the graph, whichever run has checked: what has not passed is not served. Of browser_parity the
@@ -48,7 +47,7 @@ def released_bundle(
     came = attempt(
         tfjs_bundle,
         Judged(predictions, calibrated_temperature["temperature"], operating_points),
-        promoted_path(chosen.root, chosen.dataset),
+        chosen.served,
         rule=chosen.promote,
         document={
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -78,9 +77,9 @@ def released_bundle(
             "reasons_against": len(came.against),
             "checks_not_passed": len(unpassed),
             **{f"{name}_gain": float(value) for name, value in figures.items()},
-            "comparison": "nothing was served before, or the same" if came.comparison is None
+            "comparison": came.uncompared if came.comparison is None
             else table_preview(came.comparison, rows=len(came.comparison)),
-            "folder": dg.MetadataValue.path(str(promoted_path(chosen.root, chosen.dataset))),
+            "folder": dg.MetadataValue.path(str(chosen.served)),
             "note": note(),
         },
     )  # fmt: skip

@@ -25,16 +25,24 @@ def store_path(root: Path, storage: str, dataset: str) -> Path:
         dataset: The data sets never overwrite each other.
     """
     if "://" in storage:
-        # The folder's name is the address, so a store says by itself what it is a copy of.
-        return root / "store" / _COPIES / urllib.parse.quote(storage.rstrip("/"), safe="") / dataset
+        return _copy_of(storage.rstrip("/"), root / "store") / dataset
     return (Path(storage).expanduser().resolve() if storage else root / "store") / dataset
 
 
-def address_of_copy(store: Path) -> str | None:
-    """Return the address of the object storage that `store` is the working copy of, or None of a local store."""
-    if store.parent.parent.name != _COPIES:
+def _copy_of(address: str, below: Path) -> Path:
+    """Return the folder of the working copies of an address: its name is the address, so it says what it copies."""
+    return below / _COPIES / urllib.parse.quote(address, safe="")
+
+
+def address_of_copy(folder: Path) -> str | None:
+    """Return the address of the object storage that a folder is the working copy of, or None of a local one.
+
+    Args:
+        folder: A `store_path` or a `promoted_path`.
+    """
+    if folder.parent.parent.name != _COPIES:
         return None
-    return f"{urllib.parse.unquote(store.parent.name)}/{store.name}"
+    return f"{urllib.parse.unquote(folder.parent.name)}/{folder.name}"
 
 
 def stored_path(store: Path, asset: str, io_manager_key: str) -> Path:
@@ -65,8 +73,16 @@ def unpacked_release_path(root: Path) -> Path:
     return root / "build" / "released_bundle"
 
 
-def promoted_path(root: Path, dataset: str) -> Path:
-    """Return the folder of the promoted bundles of a data set, below the folder of everything a run writes."""
+def promoted_path(root: Path, dataset: str, storage: str = "") -> Path:
+    """Return the folder of the promoted bundles of a data set; with object storage, that of the working copy.
+
+    Args:
+        root: Folder that everything a run writes goes under.
+        dataset: Each data set has served bundles of its own.
+        storage: As of `store_path`. What is served lies below a local `root` in any case, for whoever serves it.
+    """
+    if "://" in storage:
+        return _copy_of(f"{storage.rstrip('/')}/served", root / "served") / dataset
     return root / "served" / dataset
 
 

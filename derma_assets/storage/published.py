@@ -10,7 +10,6 @@ or all new, whoever reads it, and wherever a writer is killed.
 
 import logging
 import os
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from derma_assets.errors import DamagedError, StorageError
-from derma_assets.storage.atomic import explained, link_or_copy, replacing, restore_interrupted_swap
-from derma_assets.storage.fingerprint import sha256_of_file
+from derma_assets.storage.atomic import explained, replacing, restore_interrupted_swap
 from derma_assets.storage.locks import Name, held_here, holding
 from derma_assets.storage.paths import store_of_scratch, stored_partition, stored_partitions, stored_path
 from derma_assets.storage.records import (
@@ -32,7 +30,7 @@ from derma_assets.storage.records import (
     write_check,
     writing_record,
 )
-from derma_assets.storage.remote import RemoteStore, remote_of
+from derma_assets.storage.remote import RemoteStore, fill, remote_of
 
 FILES, UNFINISHED = "files", "unfinished"
 # What no record names is left alone for so long: somebody may be about to name it.
@@ -254,21 +252,8 @@ def _looks(stored: Path) -> list[tuple[str, int, int, int]]:
 def _replace(remote: RemoteStore, stored: Path, published: Published) -> None:
     """Put the published version in the place of what is at `stored`, fetching only the files that differ."""
     with replacing(stored) as beside:
-        wanted: dict[str, tuple[Path, str]] = {}
-        copies: list[tuple[Path, Path]] = []
-        for file, sha256 in published.record.sha256.items():
-            new, old = (beside, stored) if file == "." else (beside / file, stored / file)
-            new.parent.mkdir(parents=True, exist_ok=True)
-            key = published.key(file)
-            if old.is_file() and sha256_of_file(old) == sha256:
-                link_or_copy(old, new)
-            elif key in wanted:
-                copies.append((wanted[key][0], new))
-            else:
-                wanted[key] = (new, sha256)
-        remote.download(wanted)
-        for source, copy in copies:
-            shutil.copyfile(source, copy)
+        files = {file: (published.key(file), sha256) for file, sha256 in published.record.sha256.items()}
+        fill(remote, stored, beside, files)
         for file in published.record.sha256:
             # Reports say when a thing was made by the time of its file.
             os.utime(beside if file == "." else beside / file, (published.stored_at, published.stored_at))

@@ -8,6 +8,7 @@ goes on where it was cut); here only a download that still is not what was asked
 import errno
 import json
 import re
+import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from upath import UPath
 
 from derma_assets.errors import DamagedError, StorageError, UserError
 from derma_assets.settings import settings
+from derma_assets.storage.atomic import link_or_copy
 from derma_assets.storage.fingerprint import sha256_of_file
 from derma_assets.storage.paths import address_of_copy
 
@@ -29,6 +31,9 @@ _FILES, _PARTS, _PART_BYTES = 8, 4, 16 * 2**20
 _AGAIN = 3
 # How often a download is begun in all that was cut for good or is not what was put.
 _DOWNLOADS = 3
+
+# What a server says of a conditional request: something else is there, or it knows no such requests.
+_OVERTAKEN, _UNKNOWN = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409"), ("NotImplemented", "501")
 
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -80,7 +85,42 @@ class RemoteStore:
             StorageError: the server cannot be reached or refuses; what was there before still is.
         """
         with self._explained(f"write {key}"):
-            self._files.pipe_file(self._path(key), (json.dumps(document, indent=1) + "\n").encode())
+            self._files.pipe_file(self._path(key), _content(document))
+
+    def version(self, key: str) -> str | None:
+        """Return what tells the object at `key` from any other that is ever there, or None where there is none.
+
+        Raises:
+            StorageError: the server cannot be reached, refuses, or has no such bucket.
+        """
+        with self._explained(f"read {key}"):
+            try:
+                return str(self._files.info(self._path(key))["ETag"])
+            except FileNotFoundError as error:
+                if _code(error) == "NoSuchBucket":
+                    raise
+                return None
+
+    def replace_document(self, key: str, document: Mapping[str, Any], version: str | None) -> bool:
+        """Put a JSON object if what is at `key` still is of that `version`; return whether it was.
+
+        A server that knows no conditional requests puts it in any case.
+
+        Raises:
+            StorageError: the server cannot be reached or refuses; what was there before still is.
+        """
+        condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
+        content = _content(document)
+        with self._explained(f"write {key}"):
+            try:
+                self._files.pipe_file(self._path(key), content, **condition)
+            except OSError as error:
+                if _code(error) in _OVERTAKEN:
+                    return False
+                if _code(error) not in _UNKNOWN:
+                    raise
+                self._files.pipe_file(self._path(key), content)
+        return True
 
     def objects(self, folder: str) -> dict[str, dict[str, Any]]:
         """Return what is below `folder`, by key: `size` in bytes and `LastModified`.
@@ -133,8 +173,8 @@ class RemoteStore:
             files: Where to, and the SHA-256 that it has to have if that is known, by key.
 
         Raises:
-            StorageError: the server cannot be reached or has no such object.
-            DamagedError: it has other bytes there than were put.
+            DamagedError: the server has no such object, or has another in its place.
+            StorageError: the server cannot be reached or refuses.
         """
         from aiohttp import ClientError
 
@@ -186,10 +226,12 @@ class RemoteStore:
             if isinstance(error, OSError) and (error.filename or error.errno in _OF_THE_DISK):
                 raise  # of the working copy, which `replacing` explains
             # Alone: an endpoint's address in what the libraries say may hold a password.
-            raise self._error(doing, _meaning(error)) from None
+            raise self._error(
+                doing, _meaning(error), DamagedError if _is_of_an_object(error) else StorageError
+            ) from None
 
-    def _error(self, doing: str, what: str) -> StorageError:
-        return StorageError(f"cannot {doing} in {self.address}: {what}. What was stored there before is untouched.")
+    def _error(self, doing: str, what: str, kind: type[StorageError] = StorageError) -> StorageError:
+        return kind(f"cannot {doing} in {self.address}: {what}. What was stored there before is untouched.")
 
 
 @cache
@@ -199,13 +241,45 @@ def remote_of(store: Path) -> RemoteStore | None:
     return None if address is None else RemoteStore(address)
 
 
+def fill(remote: RemoteStore, old: Path, new: Path, files: Mapping[str, tuple[str, str]]) -> None:
+    """Write files to the new folder or file `new`: those that `old` has as linked files, the others from `remote`.
+
+    Args:
+        remote: Where they are.
+        old: What `new` will take the place of; nothing needs to be there, or what is there may be damaged.
+        new: Beside it.
+        files: Key and SHA-256 of each, by its path below the folder; of a single file, under ".".
+
+    Raises:
+        StorageError: the server cannot be reached, has no such object, or has another in its place.
+    """
+    wanted: dict[str, tuple[Path, str | None]] = {}
+    copies: list[tuple[Path, Path]] = []
+    for file, (key, sha256) in files.items():
+        target, before = (new, old) if file == "." else (new / file, old / file)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if before.is_file() and sha256_of_file(before) == sha256:
+            link_or_copy(before, target)
+        elif key in wanted:
+            copies.append((wanted[key][0], target))
+        else:
+            wanted[key] = (target, sha256)
+    remote.download(wanted)
+    for source, copy in copies:
+        shutil.copyfile(source, copy)
+
+
+def _content(document: Mapping[str, Any]) -> bytes:
+    return (json.dumps(document, indent=1) + "\n").encode()
+
+
 def _meaning(error: Exception) -> str:
     """Return what an error means and what to do."""
     from botocore.exceptions import NoCredentialsError, PartialCredentialsError
 
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
-    if isinstance(error, FileNotFoundError) and _code(error) == "NoSuchBucket":
+    if isinstance(error, FileNotFoundError) and not _is_of_an_object(error):
         return "there is no such bucket: make it, or correct DERMA_STORAGE"
     if isinstance(error, FileNotFoundError):
         return "there is no such object: it was removed by hand; make the asset again with DERMA_FORCE=1"
@@ -218,6 +292,11 @@ def _meaning(error: Exception) -> str:
         f"the server does not answer as it should, after {settings().storage_attempts} attempts ({_said(error)}): "
         "check AWS_ENDPOINT_URL and the network, then run again"
     )
+
+
+def _is_of_an_object(error: Exception) -> bool:
+    """Return whether an error says that there is no such object, in a bucket that is there."""
+    return isinstance(error, FileNotFoundError) and _code(error) != "NoSuchBucket"
 
 
 def _said(error: Exception) -> str:

@@ -292,6 +292,22 @@ def test_what_is_promoted_while_it_serves_is_served(stores: Path, folder: Path) 
         assert ask(address, "/assets/index-BoKljqGn.js")[0].status == 404
 
 
+def test_a_newer_bundle_does_not_take_the_place_of_a_promoted_one_that_is_damaged(stores: Path, folder: Path) -> None:
+    """It may be what was refused."""
+    made(stores / "store/sample/tfjs_bundle", at=2000)
+    served = promoted_path(stores, "sample")
+    promote(served, folder, Judged(predictions(lesions_per_class=3), 1.5, {}), {"date": "2026-01-31"})
+    (served / "0001" / "bundle" / "index.html").write_text("changed")
+    found = newest_bundle()
+    assert found.folder == served / "current" / "bundle"
+    assert "damaged" in found.what
+    for content in ("{", None):
+        document = served / "0001" / "promotion.json"
+        document.unlink() if content is None else document.write_text(content)
+        with pytest.raises(UserError, match=r"no document as it was written: .*make rollback"):
+            newest_bundle()
+
+
 def test_without_any_bundle_it_says_where_it_looked(stores: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 1
     said = capsys.readouterr().err

@@ -25,9 +25,7 @@ def test_a_step_waits_while_another_run_makes_the_asset(tmp_path: Path, capfd: p
         pools.initialize_concurrency_limit_to_default("alone")
         assert pools.claim_concurrency_slot("alone", "another-run", "alone").is_claimed
         with ThreadPoolExecutor() as threads:
-            run = threads.submit(
-                dg.materialize, [alone], resources=io_managers(tmp_path / "store"), instance=instance
-            )
+            run = threads.submit(dg.materialize, [alone], resources=io_managers(tmp_path / "store"), instance=instance)
             with pytest.raises(TimeoutError):
                 run.result(timeout=5)
             assert not (tmp_path / "store" / "alone.json").exists()

@@ -8,6 +8,7 @@ from derma_assets.calibration.labelled_logits import labelled_logits
 from derma_assets.calibration.summary import choose_operating_points, temperature_document
 from derma_assets.errors import InputError
 from derma_assets.promotion.gate import MARGINS, Judged, compare, reasons
+from derma_assets.settings import DATASET_DEFAULTS
 from derma_assets_tests.calibration.made_up import predictions
 
 
@@ -73,8 +74,11 @@ def test_nothing_in_common_is_said() -> None:
 
 
 def test_another_margin_lets_another_loss_pass() -> None:
-    worse = GOOD.assign(logit_mel=GOOD["logit_mel"] - 0.2)
-    table = compare(judged(worse), judged(GOOD), resamples=100, seed=1, margins={"ece": 1e-9, "macro_f1": 1.0})
-    passed = table.set_index("figure")["passed"]
-    assert passed.to_dict() == {"ece": table.set_index("figure").at["ece", "gain"] >= -1e-9, "macro_f1": True}
-    assert table["margin"].tolist() == [1e-9, 1.0]
+    served, wide = judged(GOOD), DATASET_DEFAULTS["sample"]["ece_margin"]
+    hotter = Judged(GOOD, served.temperature / 2, served.points)
+    default = compare(hotter, served, resamples=100, seed=1).set_index("figure")
+    wider = compare(hotter, served, resamples=100, seed=1, margins={**MARGINS, "ece": wide}).set_index("figure")
+    assert default.index[~default["passed"]].tolist() == ["ece"]
+    assert wider["passed"].all()
+    assert wider.at["ece", "gain"] == default.at["ece", "gain"]
+    assert (default.at["ece", "margin"], wider.at["ece", "margin"]) == (MARGINS["ece"], wide)

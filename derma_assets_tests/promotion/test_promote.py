@@ -1,17 +1,21 @@
 """An attempt to serve a bundle, as plain functions and as the asset."""
 
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 import pytest
 
 from derma_assets.browser.parity_record import record_parity
-from derma_assets.promotion import promotion_assets, rollback, served
-from derma_assets.promotion.gate import Judged
+from derma_assets.promotion import promote, promotion_assets, rollback, served
+from derma_assets.promotion.gate import Judged, compare
 from derma_assets.promotion.promote import Attempt, attempt
 from derma_assets.promotion.promotion_checks import new_bundle_is_served
 from derma_assets.promotion.served import current, roll_back
+from derma_assets.promotion.served import promote as promote_it
 from derma_assets.settings import Settings
 from derma_assets.storage.io_managers import io_managers
 from derma_assets.storage.paths import promoted_path
@@ -78,13 +82,111 @@ def test_the_same_bundle_is_not_promoted_twice(store: Path) -> None:
     assert again.served.number == 1
 
 
+@pytest.mark.parametrize("part", ["bundle/index.html", "predictions.parquet", "promotion.json", "no promotion.json"])
+@pytest.mark.parametrize("rule", ["gate", "never"])
+def test_what_is_served_is_mended_if_the_same_is_offered(
+    part: str, rule: Any, store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried(store, "first", GOOD)
+    damage(store / "served" / "0001", part)
+    mended = tried(store, "first", GOOD, rule=rule)
+    assert (mended.promoted, mended.against) == (True, [])
+    assert part.split("/")[0].removeprefix("no ") in caplog.text
+    now = current(store / "served")
+    assert now is not None
+    assert now.damaged() == []
+    assert (now.bundle / "index.html").read_text() == "first"
+    again = tried(store, "first", GOOD)
+    assert (again.promoted, again.against) == (False, [])
+
+
+def damage(promoted: Path, part: str) -> None:
+    path = promoted / part.removeprefix("no ")
+    if part.startswith("no "):
+        path.unlink()
+    else:
+        content = path.read_bytes()
+        path.write_bytes(content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
+
+
+@pytest.mark.parametrize("part", ["predictions.parquet", "promotion.json", "no promotion.json"])
+def test_nothing_is_promoted_past_what_cannot_be_compared_with(part: str, store: Path) -> None:
+    tried(store, "first", GOOD)
+    damage(store / "served" / "0001", part)
+    came = tried(store, "second", WORSE)
+    assert not came.promoted
+    (reason,) = came.against
+    assert part.removeprefix("no ") in reason
+    assert "DERMA_PROMOTE=always" in reason
+    assert came.uncompared in reason
+    assert os.readlink(store / "served" / "current") == "0001"
+    asked_for = tried(store, "second", WORSE, rule="always")
+    assert (asked_for.promoted, asked_for.comparison) == (True, None)
+
+
+def test_a_damaged_bundle_is_compared_with_all_the_same(store: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tried(store, "first", GOOD)
+    damage(store / "served" / "0001", "bundle/index.html")
+    came = tried(store, "second", WORSE)
+    assert any("macro_f1" in reason for reason in came.against)
+    assert "0001 is not what was promoted: bundle" in caplog.text
+
+
+@pytest.mark.parametrize("rule", ["gate", "always", "never"])
+def test_whatever_the_rule_both_are_compared(store: Path, rule: Any) -> None:
+    tried(store, "first", GOOD)
+    came = tried(store, "second", WORSE, rule=rule)
+    assert came.comparison is not None
+    assert not came.comparison["passed"].all()
+    assert came.promoted is (rule == "always")
+    assert any("macro_f1" in reason for reason in came.against) is (rule == "gate")
+
+
+def test_models_of_other_data_are_compared_by_nobody(store: Path) -> None:
+    tried(store, "first", GOOD)
+    other = judged(GOOD.predictions.assign(image_id="x" + GOOD.predictions["image_id"]))
+    came = tried(store, "second", other)
+    (reason,) = came.against
+    assert "no test picture in common" in reason
+    assert "DERMA_PROMOTE=always" in reason
+    assert tried(store, "second", other, rule="always").promoted
+
+
+def test_what_is_reproduced_may_come_back_if_nobody_went_back_from_it(store: Path) -> None:
+    """A batch arrived, turned out to be wrong, and was taken away again."""
+    tried(store, "without the batch", GOOD)
+    tried(store, "with the batch", GOOD)
+    came = tried(store, "without the batch", GOOD)
+    assert (came.promoted, came.against) == (True, [])
+
+
+def test_nobody_goes_back_while_a_bundle_is_judged(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried(store, "first", GOOD)
+    tried(store, "second", GOOD)
+    going_back = threading.Thread(target=roll_back, args=(store / "served",))
+
+    def meanwhile(*args: Any) -> pd.DataFrame:
+        going_back.start()
+        going_back.join(timeout=1)
+        assert going_back.is_alive(), "it waits for the promotion"
+        return compare(*args)
+
+    monkeypatch.setattr(promote, "compare", meanwhile)
+    came = tried(store, "third", GOOD)
+    going_back.join(timeout=60)
+    assert came.promoted
+    now = current(store / "served")
+    assert now is not None
+    assert now.number == 2, "and then goes back from what was promoted"
+
+
 def test_what_was_rolled_back_does_not_come_back_by_itself(store: Path) -> None:
     tried(store, "first", GOOD)
     tried(store, "second", GOOD)
     roll_back(store / "served")
     came = tried(store, "second", GOOD)
     assert not came.promoted
-    assert "rollback" in came.against[0]
+    assert came.against == ["it was served before and went back: make rollback undid it on purpose"]
     now = current(store / "served")
     assert now is not None
     assert now.number == 1
@@ -154,6 +256,29 @@ def test_a_check_that_failed_in_an_earlier_run_stops_a_bundle(
             assert event.metadata["checks_not_passed"].value == 1
 
 
+@pytest.mark.parametrize("rule", ["always", "never"])
+def test_the_asset_shows_the_comparison_whatever_the_rule(
+    rule: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = Settings(dataset="sample", data_dir=tmp_path, bootstrap_resamples=100, promote=rule)
+    monkeypatch.setattr(promotion_assets, "settings", lambda: chosen)
+    resources, said = io_managers(chosen.store), []
+    with dg.DagsterInstance.ephemeral() as instance:
+        for text, model in (("first", GOOD), ("second", WORSE), ("second", WORSE)):
+            assets, checks = made_of(text, model, tmp_path)
+            checked_study.ran((assets, checks), instance, resources)
+            record_parity(chosen.store / "tfjs_bundle", "passed", "")
+            if text == "first":
+                promote_it(chosen.served, chosen.store / "tfjs_bundle", model, {"date": "today"})
+            parts = [*assets, promotion_assets.released_bundle], checks
+            run = checked_study.ran(parts, instance, resources, checked_study.with_nothing_but("released_bundle"))
+            (event,) = run.asset_materializations_for_node("released_bundle")
+            said.append(str(event.metadata["comparison"].value))
+    compared = ["macro_f1" in one for one in said]
+    assert compared == [False, True, rule == "never"]
+    assert said[0] == "it is the one served"
+
+
 def test_the_asset_says_what_stopped_a_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -179,6 +304,8 @@ def test_the_asset_says_what_stopped_a_bundle(
     assert not check.passed
     assert "macro_f1" in (check.description or "")
     assert check.severity == dg.AssetCheckSeverity.WARN
+    (event,) = first.asset_materializations_for_node("released_bundle")
+    assert event.metadata["comparison"].value == "nothing was served before"
     (event,) = second.asset_materializations_for_node("released_bundle")
     assert "macro_f1" in str(event.metadata["comparison"].value)
     assert rollback.main() == 0

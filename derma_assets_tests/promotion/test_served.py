@@ -1,8 +1,11 @@
 """Promoted bundles: switched as a whole, five kept, one command back."""
 
+import json
 import os
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -86,20 +89,32 @@ def test_a_promotion_that_fails_changes_nothing(folder: Path, tmp_path: Path, mo
 def test_a_reader_always_finds_a_whole_bundle(folder: Path, tmp_path: Path) -> None:
     sources = [bundle(tmp_path, text) for text in ("a", "b")]
     promote(folder, sources[0], JUDGED, {"model": "0"})
-    torn, stop = [], threading.Event()
+    torn: list[Any] = []
+    stop, reads = threading.Event(), 0
 
     def read() -> None:
+        nonlocal reads
         while not stop.is_set():
-            # As a server that resolves the link once for a request does.
-            there = folder / os.readlink(folder / CURRENT) / "bundle"
-            seen = {(there / name).read_text() for name in ("index.html", "manifest.json")}
-            if len(seen) != 1:
-                torn.append(seen)
+            try:
+                # Through the link, as a web server does, which knows nothing of numbers.
+                page = (folder / CURRENT / "bundle" / "index.html").read_text()
+                # A server that has resolved the link for a request finds the rest of it there.
+                there = folder / os.readlink(folder / CURRENT) / "bundle"
+                seen = {(there / name).read_text() for name in ("index.html", "manifest.json")}
+            except OSError as error:
+                torn.append(error)
+                continue
+            if len(seen) != 1 or page not in ("a", "b"):
+                torn.append((page, seen))
+            reads += 1
 
     reader = threading.Thread(target=read)
     reader.start()
-    for number in range(4):
+    for number in range(12):
+        before = reads
         promote(folder, sources[number % 2], JUDGED, {"model": str(number)})
+        while reads <= before + 1 and not torn:  # on a busy machine too it reads before and after each switch
+            time.sleep(0.001)
     stop.set()
     reader.join()
     assert torn == []
@@ -141,7 +156,7 @@ def test_a_promotion_killed_after_the_switch_is_one(
 
     served._write(folder / "0002", bundle(tmp_path, "two"), JUDGED, {})
     with monkeypatch.context() as patched:
-        patched.setattr(served.os, "replace", switch_then_die)
+        patched.setattr(os, "replace", switch_then_die)
         with pytest.raises(_Killed):
             served._switch(folder, "0002")
     assert [one.number for one in promoted(folder)] == [2, 1]
@@ -155,3 +170,65 @@ def test_half_removed_ones_are_none_and_go(folder: Path, tmp_path: Path) -> None
     assert promoted(folder) == []
     promote(folder, bundle(tmp_path, "two"), JUDGED, {"model": "two"})
     assert [one.document["model"] for one in promoted(folder)] == ["two"]
+
+
+def test_what_somebody_has_gone_back_from_is_passed_over(folder: Path, tmp_path: Path) -> None:
+    for text in ("one", "two", "three"):
+        promote(folder, bundle(tmp_path, text), JUDGED, {"model": text})
+    assert roll_back(folder).number == 2
+    promote(folder, bundle(tmp_path, "four"), JUDGED, {"model": "four"})
+    assert [one.number for one in promoted(folder) if one.went_back] == [3]
+    assert roll_back(folder).number == 2, "it was served before the fourth; the third was taken back on purpose"
+
+
+DAMAGED = {"no JSON": b"{", "another value": None, "no document": b"[]", "not text": b"\xff"}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_damaged_document_is_left_out_and_told(
+    kind: str, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for text in ("one", "two", "three"):
+        promote(folder, bundle(tmp_path, text), JUDGED, {"model": text})
+    path = folder / "0002" / "promotion.json"
+    path.write_bytes(DAMAGED[kind] or path.read_bytes().replace(b"1.5", b"1.6"))
+    assert [one.number for one in promoted(folder)] == [3, 1]
+    assert f"{path} is damaged" in caplog.text
+    assert roll_back(folder).number == 1
+
+
+def test_a_document_of_an_earlier_version_is_read(folder: Path, tmp_path: Path) -> None:
+    promote(folder, bundle(tmp_path, "one"), JUDGED, {"model": "one"})
+    path = folder / "0001" / "promotion.json"
+    kept = {name: value for name, value in json.loads(path.read_text()).items() if "itself" not in name}
+    kept.pop("predictions_sha256")
+    path.write_text(json.dumps(kept))
+    now = current(folder)
+    assert now is not None
+    assert now.damaged() == []
+    pd.testing.assert_frame_equal(now.judged().predictions, JUDGED.predictions)
+
+
+def test_one_can_go_back_from_what_has_lost_its_document(folder: Path, tmp_path: Path) -> None:
+    for text in ("one", "two"):
+        promote(folder, bundle(tmp_path, text), JUDGED, {"model": text})
+    (folder / "0002" / "promotion.json").unlink()
+    assert current(folder) is None
+    assert roll_back(folder).number == 1
+
+
+def test_nobody_goes_back_to_a_damaged_bundle(folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for text in ("one", "two", "three"):
+        promote(folder, bundle(tmp_path, text), JUDGED, {"model": text})
+    (folder / "0002" / "bundle" / "index.html").write_text("twp")
+    assert roll_back(folder).number == 1
+    assert "0002/bundle is damaged" in caplog.text
+
+
+def test_predictions_are_compared_only_as_they_were_written(folder: Path, tmp_path: Path) -> None:
+    one = promote(folder, bundle(tmp_path, "one"), JUDGED, {"model": "one"})
+    # Another table, that can be read as well as the first.
+    JUDGED.predictions.assign(logit_mel=0.0).to_parquet(one.folder / "predictions.parquet")
+    assert one.damaged() == ["predictions.parquet"]
+    with pytest.raises(InputError, match="not what was written"):
+        one.judged()
