@@ -1,5 +1,7 @@
 """Several runs at once on one store, and damage where something is built upon: a graph of three small assets."""
 
+import errno
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -150,6 +152,29 @@ def test_a_record_is_written_before_anything_changes(store: Path, monkeypatch: p
         patched.setattr(io_managers_module, "record_of", raising(OSError(28, "No space left on device")))
         assert not graph.run(selection=["ordered"], raise_on_error=False).success
     assert (store / "ordered.parquet").read_bytes() == before
+
+
+@pytest.mark.parametrize("full_for", ["ordered.parquet", "ordered.json"])
+def test_a_disk_that_is_found_full_only_when_files_are_flushed_changes_nothing(
+    full_for: str, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = Graph(store)
+    graph.run()
+    before, content = read_record(record_path(store, "ordered")), (store / "ordered.parquet").read_bytes()
+    real = os.fsync
+
+    def fsync(file: int) -> None:
+        if Path(os.readlink(f"/proc/self/fd/{file}")).name.startswith(f".{full_for}."):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(file)
+
+    graph.numbers = [6, 5, 4]
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fsync)
+        failed = graph.run(selection=["source", "ordered"], raise_on_error=False)
+    assert "the disk is full" in str(failed.failure_data_for_node("ordered"))
+    assert read_record(record_path(store, "ordered")) == before
+    assert (store / "ordered.parquet").read_bytes() == content
 
 
 @pytest.mark.parametrize("place", ["made_from", "data_version", "sha256", "itself"])
