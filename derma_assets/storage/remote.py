@@ -17,7 +17,7 @@ from typing import Any
 
 from upath import UPath
 
-from derma_assets.errors import StorageError, UserError
+from derma_assets.errors import DamagedError, StorageError, UserError
 from derma_assets.settings import settings
 from derma_assets.storage.fingerprint import sha256_of_file
 from derma_assets.storage.paths import address_of_copy
@@ -115,7 +115,8 @@ class RemoteStore:
             files: Where to, and the SHA-256 that it has to have if that is known, by key.
 
         Raises:
-            StorageError: the server cannot be reached, has no such object, or has another in its place.
+            StorageError: the server cannot be reached.
+            DamagedError: it has no such object, or another in its place.
         """
         from aiohttp import ClientError
 
@@ -139,7 +140,7 @@ class RemoteStore:
                 if not file.exists() or sha256 not in (None, sha256_of_file(file))
             }
         if waiting:
-            raise StorageError(
+            raise DamagedError(
                 f"{self.address}/{next(iter(waiting))} is damaged: not the bytes that were written. Make the asset "
                 "again with DERMA_FORCE=1."
             )
@@ -167,10 +168,10 @@ class RemoteStore:
             if isinstance(error, OSError) and (error.filename or error.errno in _OF_THE_DISK):
                 raise  # of the working copy, which `replacing` explains
             # Alone: an endpoint's address in what the libraries say may hold a password.
-            raise self._error(doing, _meaning(error)) from None
+            raise self._error(doing, _meaning(error), DamagedError if _is_gone(error) else StorageError) from None
 
-    def _error(self, doing: str, what: str) -> StorageError:
-        return StorageError(f"cannot {doing} in {self.address}: {what}. What was stored there before is untouched.")
+    def _error(self, doing: str, what: str, kind: type[StorageError] = StorageError) -> StorageError:
+        return kind(f"cannot {doing} in {self.address}: {what}. What was stored there before is untouched.")
 
 
 @cache
@@ -188,7 +189,7 @@ def _meaning(error: Exception) -> str:
         return "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
     if isinstance(error, FileNotFoundError) and _code(error) == "NoSuchBucket":
         return "there is no such bucket: make it, or correct DERMA_STORAGE"
-    if isinstance(error, FileNotFoundError):
+    if _is_gone(error):
         return "there is no such object: it was removed by hand; make the asset again with DERMA_FORCE=1"
     if isinstance(error, PermissionError):
         return (
@@ -199,6 +200,11 @@ def _meaning(error: Exception) -> str:
         f"the server does not answer as it should, after {settings().storage_attempts} attempts ({_said(error)}): "
         "check AWS_ENDPOINT_URL and the network, then run again"
     )
+
+
+def _is_gone(error: Exception) -> bool:
+    """Return whether an error says that an object is not there, and not that its bucket is not."""
+    return isinstance(error, FileNotFoundError) and _code(error) != "NoSuchBucket"
 
 
 def _said(error: Exception) -> str:
