@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from derma_assets.storage import io_managers as io_managers_module
+from derma_assets.storage.earlier_table import earlier_table
 from derma_assets.storage.io_managers import TableIOManager, io_managers
 from derma_assets.storage.published import what_was_stored
 from derma_assets.storage.records import read_record, record_path
@@ -213,9 +214,19 @@ def test_nothing_is_taken_from_an_earlier_version_that_is_damaged(
     stored.write_bytes(bytes([*whole[:50], whole[50] ^ 1, *whole[51:]]))
     assert what_was_stored(store, "ordered", "table") is None
     assert "is damaged" in caplog.text
+    assert earlier_table(store, "ordered") is None
     record_path(store, "ordered").unlink()  # a run killed before its record was there has stored all the same
     assert what_was_stored(store, "ordered", "table") == stored
     assert what_was_stored(store, "nothing", "table") is None
+    stored.write_bytes(whole)
+    earlier = earlier_table(store, "ordered")
+    assert earlier is not None
+    assert earlier["number"].tolist() == [1, 2, 3]
+    stored.write_bytes(whole[:-8] + bytes(8))
+    caplog.clear()
+    assert earlier_table(store, "ordered") is None
+    assert f"{stored} is damaged" in caplog.text
+    assert earlier_table(store, "nothing") is None
 
 
 def test_a_clock_that_goes_backwards_changes_nothing(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
