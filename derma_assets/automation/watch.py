@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from derma_assets.dataset.incoming import read_batches, signature
+from derma_assets.dataset.manifest import Known
 from derma_assets.storage.fingerprint import fingerprint_json
 
 
@@ -24,7 +25,7 @@ class Look:
     said: str
 
 
-def look(folder: Path, cursor: str | None) -> Look:
+def look(folder: Path, cursor: str | None, known: Known | None = None) -> Look:
     """Look at the folder that batches are dropped into.
 
     Nothing is asked for while anything below the folder changes between two looks, so a copy of any length is
@@ -33,12 +34,16 @@ def look(folder: Path, cursor: str | None) -> Look:
     Args:
         folder: Folder of the batches.
         cursor: Of the look before; None at the first.
+        known: Pictures that have been read before; what this look reads is added, so that the next one need not.
+
+    Raises:
+        InputError: the folder cannot be read.
     """
     before = json.loads(cursor) if cursor else {"signature": None, "asked": None, "request": None}
     now = _state(folder)
     if now != before["signature"]:
         return Look(json.dumps({**before, "signature": now}), None, f"{folder} has changed since the last look")
-    batches = read_batches(folder)
+    batches = read_batches(folder, known)
     if _state(folder) != now:  # reading takes a while
         return Look(json.dumps({**before, "signature": None}), None, f"{folder} has changed during this look")
     whole = [batch.folder for batch in batches if batch.is_whole]

@@ -264,11 +264,14 @@ def what_was_stored(store: Path, asset: str, io_manager_key: str) -> Path | None
     """Return where an earlier version of an asset is that the next one may take something from, or None.
 
     None too, with a warning, where it is not as its record says: what is damaged would be copied, under a new hash.
+
+    Raises:
+        StorageError: object storage cannot be reached.
     """
     try:
         stored = fetched_path(store, asset, io_manager_key)
     except DamagedError as error:
-        _log.warning("%s Nothing is taken from it", error)
+        _log.warning("%s Nothing is taken from it.", error)
         return None
     if not stored.exists():
         return None
@@ -280,6 +283,25 @@ def what_was_stored(store: Path, asset: str, io_manager_key: str) -> Path | None
         )
         return None
     return stored
+
+
+def is_stored(store: Path, asset: str, io_manager_key: str) -> bool:
+    """Return whether a version of an asset is stored, be it damaged or not.
+
+    Raises:
+        StorageError: object storage cannot be asked.
+    """
+    if remote_of(store) is None:
+        return stored_path(store, asset, io_manager_key).exists()
+    return known_record(store, asset) is not None
+
+
+def place_of(store: Path, asset: str, io_manager_key: str) -> str:
+    """Return where a person finds a stored asset: its file, or the object that names its files."""
+    remote = remote_of(store)
+    if remote is None:
+        return str(stored_path(store, asset, io_manager_key))
+    return f"{remote.address}/{_key(store, record_path(store, asset))}"
 
 
 def fetched_path(store: Path, asset: str, io_manager_key: str) -> Path:

@@ -281,7 +281,7 @@ def _meaning(error: Exception) -> str:
         return "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
     if isinstance(error, FileNotFoundError) and not _is_of_an_object(error):
         return "there is no such bucket: make it, or correct DERMA_STORAGE"
-    if isinstance(error, FileNotFoundError):
+    if _is_of_an_object(error):
         return "there is no such object: it was removed by hand; make the asset again with DERMA_FORCE=1"
     if isinstance(error, PermissionError):
         return (

@@ -28,6 +28,7 @@ from derma_assets.storage.published import fetched_path, what_was_stored
 from derma_assets.training import worker
 from derma_assets.training.checkpoint import TrainingState
 from derma_assets_tests.s3_server import ACCESS_KEY, SECRET_KEY, Fault
+from derma_assets_tests.splits.test_dealt_lesions import BASE, FIRST, SECOND, THIRD, Study, assert_where_they_were
 from derma_assets_tests.storage.conftest import Shared
 from derma_assets_tests.test_reuse import Graph
 
@@ -213,6 +214,22 @@ def test_who_holds_a_version_keeps_it(shared: Shared) -> None:
         a.run("pictures")
         assert fetched_path(b.store, "pictures", "folder") == pixels.parent
         assert pixels.read_bytes() == b"one"
+
+
+def test_lesions_stay_where_they_were_whichever_machine_deals_them(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    a, b, c = (Study(shared.folder / name, monkeypatch, shared.address()) for name in "abc")
+    first = a.sides(BASE, FIRST)
+    second = b.sides(BASE, SECOND)
+    grown = a.sides(BASE, FIRST, SECOND)
+    assert_where_they_were(first, grown)
+    assert_where_they_were(second, grown)
+    record = json.loads(shared.objects()["derma/sample/.records/grouped_splits.json"])
+    (key,) = (key for key in shared.objects() if record["record"]["sha256"]["."] in key)
+    shared.server.client.put_object(Bucket=shared.bucket, Key=key, Body=bytes(record["bytes_of"]["."]))
+    assert_where_they_were(grown, c.sides(BASE, FIRST, SECOND, THIRD))
+    assert f"{key} is damaged" in caplog.text
 
 
 def test_plain_commands_find_what_another_machine_has_made(
