@@ -31,7 +31,7 @@ from derma_assets.storage import clean
 from derma_assets.storage.paths import promoted_path
 from derma_assets_tests.promotion.test_promote import GOOD, WORSE
 from derma_assets_tests.s3_server import Fault
-from derma_assets_tests.storage.conftest import Shared
+from derma_assets_tests.shared_bucket import Shared
 
 
 def served(shared: Shared, machine: str) -> Path:

@@ -24,7 +24,7 @@ from derma_assets.storage.paths import building_folder, scratch_path, stored_pat
 from derma_assets.storage.published import fetched_path
 from derma_assets.training.checkpoint import TrainingState
 from derma_assets_tests.s3_server import ACCESS_KEY, SECRET_KEY, Fault
-from derma_assets_tests.storage.conftest import Shared
+from derma_assets_tests.shared_bucket import Shared
 from derma_assets_tests.test_reuse import Graph
 
 
