@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 SELECT ?= *
+# How many processes test side by side.
+TESTERS ?= 2
 
 # Absolute, because Dagster starts processes of its own in other folders.
 export DERMA_DATA_DIR ?= $(CURDIR)/data
@@ -111,10 +113,10 @@ browser: setup
 	@$(BIN)/python -m derma_assets.browser.install
 
 test: setup browser ## pass the tests (finds or installs a browser)
-	@$(BIN)/python -m pytest -q -m 'not browser and not daemon and not recovery and not cluster' --ignore=derma_assets_tests/real_data
+	@$(BIN)/python -m pytest -q -n $(TESTERS) --dist loadgroup -m 'not browser and not daemon and not recovery and not cluster' --ignore=derma_assets_tests/real_data
 
 test-browser: setup browser ## use the app in a real browser: every screen, offline, updates, picture formats
-	@$(BIN)/python -m pytest -q -m browser --ignore=derma_assets_tests/real_data
+	@$(BIN)/python -m pytest -q -n $(TESTERS) --dist loadgroup -m browser --ignore=derma_assets_tests/real_data
 
 test-daemon: setup browser ## drop pictures into the folder that a real `dagster dev` watches, and wait for the release
 	@$(BIN)/python -m pytest -q -m daemon --ignore=derma_assets_tests/real_data

@@ -23,6 +23,10 @@ class StorageError(UserError):
     """An output could not be written; what was stored before is untouched."""
 
 
+class DamagedError(StorageError):
+    """What is stored is gone, or is not what was written: trying again does not help."""
+
+
 def told_to_the_user(main: Callable[_P, None]) -> Callable[_P, int]:
     """Make a command return its exit status, and tell a `UserError` in one line instead of a traceback."""
 

@@ -25,6 +25,7 @@ from derma_assets.storage.locks import Name, holding
 from derma_assets.storage.paths import stored_partition, stored_path
 from derma_assets.storage.published import (
     fetch,
+    forget_check,
     keep_check,
     known_check,
     known_record,
@@ -40,8 +41,9 @@ _DATA_VERSION_TAG = "dagster/data_version"
 # So often a step loads anew what another run replaces before it gives up.
 _MOST_LOADS = 10
 
-# Metadata of a result that is on its way to the store: what its record will say.
-MADE_FROM, DATA_VERSION = "made_from", "data_version"
+# Metadata of a result that is on its way to the store: what its record will say, and whether what is there already is
+# not to be relied on.
+MADE_FROM, DATA_VERSION, FORCED = "made_from", "data_version", "forced"
 
 
 class Reuse(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -98,14 +100,25 @@ def reusing(
                     continue
                 computed = compute(*args, **kwargs)
                 for result in computed if inspect.isgenerator(computed) else [computed]:
-                    yield _stamped(result, origins[result.asset_key.path[-1] if result.asset_key else names[0]])
+                    made_from = origins[result.asset_key.path[-1] if result.asset_key else names[0]]
+                    yield _stamped(result, made_from, context.resources.reuse.force)
                 return
 
     @functools.wraps(compute)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        yield from run(args, kwargs)
+        with _loaded_for_this_step():
+            yield from run(args, kwargs)
 
     return wrapped
+
+
+@contextmanager
+def _loaded_for_this_step() -> Iterator[None]:
+    """Remember what the step was given until it is done, however often it has to begin: its arguments stay the same."""
+    try:
+        yield
+    finally:
+        forget_loaded()
 
 
 # What a thread holds for its step. A step that fails while its result is stored never comes back to give it up.
@@ -138,7 +151,6 @@ def _alone(context: Any, reads: Sequence[Name], writes: Sequence[Name]) -> Itera
                 raise dg.RetryRequested(max_retries=_MOST_LOADS)
             yield records
         finally:
-            forget_loaded()
             if _held_by.get(thread) is held:
                 del _held_by[thread]
 
@@ -149,10 +161,10 @@ def _upstream(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> list
     return [(key.path[-1], part) for name, key in inputs.items() for part in _partitions(context, name)]
 
 
-def _stamped(result: Any, made_from: str) -> dg.MaterializeResult[Any]:
+def _stamped(result: Any, made_from: str, forced: bool) -> dg.MaterializeResult[Any]:
     """Return the result with what its record will say, which the IO manager reads from the metadata."""
     version = result.data_version.value if result.data_version else ""
-    stamp = {MADE_FROM: made_from, DATA_VERSION: version, "reused": False}
+    stamp = {MADE_FROM: made_from, DATA_VERSION: version, "reused": False, **({FORCED: True} if forced else {})}
     return result._replace(metadata={**(result.metadata or {}), **stamp})
 
 
@@ -221,9 +233,10 @@ def _again(context: dg.AssetExecutionContext, name: str, record: StoredRecord) -
     said = last.asset_materialization if last else None
     # The instance may have seen another store since: what it says then is of other content.
     known = said is not None and (said.tags or {}).get(_DATA_VERSION_TAG) == record.data_version
+    metadata = {word: value for word, value in (said.metadata if said and known else {}).items() if word != FORCED}
     return dg.MaterializeResult(
         asset_key=key,
-        metadata={**(said.metadata if said and known else {}), "reused": True},
+        metadata={**metadata, "reused": True},
         data_version=dg.DataVersion(record.data_version),
     )
 
@@ -242,8 +255,7 @@ def reusing_check(
     """
 
     def decorate(compute: Callable[..., dg.AssetCheckResult]) -> Callable[..., dg.AssetCheckResult]:
-        @functools.wraps(compute)
-        def wrapped(*args: Any, **kwargs: Any) -> dg.AssetCheckResult:
+        def run(*args: Any, **kwargs: Any) -> dg.AssetCheckResult:
             context = dg.AssetCheckExecutionContext.get()
             store, absent = Path(context.resources.reuse.store), list[Name]()
             reads = sorted({*((name, None) for name in made_of), *_upstream(context.op_execution_context)}, key=str)
@@ -264,10 +276,17 @@ def reusing_check(
                     absent = not_here(store, upstream)
                     if absent:
                         continue
+                    # A verdict from before this look must not outlive what is found now.
+                    forget_check(store, compute.__name__)
                     result = compute(*args, **kwargs)
                     if all(records) and result.passed:
                         keep_check(store, compute.__name__, _passed(result, made_from))
                     return result
+
+        @functools.wraps(compute)
+        def wrapped(*args: Any, **kwargs: Any) -> dg.AssetCheckResult:
+            with _loaded_for_this_step():
+                return run(*args, **kwargs)
 
         return wrapped
 

@@ -1,5 +1,21 @@
-"""Fixtures of more than one stage. One server for all: a client is bound to the first address that it is made for."""
+"""Fixtures of more than one stage, and where tests run side by side, those of one folder stay together.
+
+What the fixtures of a folder make is then made once. There is one S3 server for all folders of a process: a client is
+bound to the first address that it is made for.
+"""
+
+from pathlib import Path
+
+import pytest
 
 from derma_assets_tests.shared_bucket import new_client, proxy, server, shared
 
 __all__ = ["new_client", "proxy", "server", "shared"]
+
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test its folder as the group that one process works through."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(str(item.path.parent.relative_to(_HERE))))

@@ -26,6 +26,7 @@ class Graph:
     store: Path
     numbers: list[int] = field(default_factory=lambda: [3, 1, 2])
     version: str = "1"
+    is_strict: bool = False
     calls: list[str] = field(default_factory=list)
     instance: dg.DagsterInstance = field(default_factory=dg.DagsterInstance.ephemeral)
 
@@ -72,7 +73,7 @@ class Graph:
         @reusing_check(made_of=("ordered",), version="1")
         def is_ordered(ordered: pd.DataFrame) -> dg.AssetCheckResult:
             graph.calls.append("is_ordered")
-            passed = bool(ordered["number"].is_monotonic_increasing and len(ordered) > 2)
+            passed = bool(ordered["number"].is_monotonic_increasing and len(ordered) > (3 if graph.is_strict else 2))
             return dg.AssetCheckResult(
                 passed=passed, metadata={"table": dg.MetadataValue.md("| a |"), "n": len(ordered)}
             )
@@ -189,6 +190,15 @@ def test_a_check_that_failed_is_run_again(graph: Graph) -> None:
     graph.run()
     graph.run()
     assert graph.calls == ["source", "is_ordered"]
+
+
+def test_a_check_that_fails_takes_back_that_it_has_passed(graph: Graph) -> None:
+    graph.is_strict = True
+    assert not graph.run(force=True).get_asset_check_evaluations()[0].passed
+    graph.is_strict = False
+    (check,) = graph.run().get_asset_check_evaluations()
+    assert "is_ordered" in graph.calls
+    assert "reused" not in check.metadata
 
 
 def test_a_run_killed_between_content_and_record_is_not_trusted(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """Several runs at once on one store, and damage where something is built upon: a graph of three small assets."""
 
+import errno
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,9 @@ import dagster as dg
 import pandas as pd
 import pytest
 
+from derma_assets import reuse
 from derma_assets.storage import io_managers as io_managers_module
+from derma_assets.storage.earlier_table import earlier_table
 from derma_assets.storage.io_managers import TableIOManager, io_managers
 from derma_assets.storage.published import what_was_stored
 from derma_assets.storage.records import read_record, record_path
@@ -105,6 +109,24 @@ def test_what_is_replaced_after_it_was_loaded_is_loaded_again(store: Path, monke
     assert graph.calls == []
 
 
+def test_what_is_replaced_while_something_is_fetched_is_loaded_again(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From object storage a large input may take minutes, and the small ones were loaded before."""
+    graph, other = Graph(store), Graph(store, numbers=[9, 8, 7])
+    graph.run(selection=["source"])
+    absent = [[("large", None)]]
+
+    def fetch(*_: Any) -> None:
+        with ThreadPoolExecutor() as threads:
+            threads.submit(other.run, selection=["source"]).result(60)
+
+    monkeypatch.setattr(reuse, "not_here", lambda *_: absent.pop() if absent else [])
+    monkeypatch.setattr(reuse, "fetch", fetch)
+    graph.run(selection=["ordered"])
+    assert pd.read_parquet(store / "ordered.parquet")["number"].tolist() == [7, 8, 9]
+
+
 @pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), RuntimeError("a fault")])
 def test_a_step_that_fails_while_it_stores_gives_its_locks_back(
     store: Path, fault: Exception, monkeypatch: pytest.MonkeyPatch
@@ -152,6 +174,29 @@ def test_a_record_is_written_before_anything_changes(store: Path, monkeypatch: p
     assert (store / "ordered.parquet").read_bytes() == before
 
 
+@pytest.mark.parametrize("full_for", ["ordered.parquet", "ordered.json"])
+def test_a_disk_that_is_found_full_only_when_files_are_flushed_changes_nothing(
+    full_for: str, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = Graph(store)
+    graph.run()
+    before, content = read_record(record_path(store, "ordered")), (store / "ordered.parquet").read_bytes()
+    real = os.fsync
+
+    def fsync(file: int) -> None:
+        if Path(os.readlink(f"/proc/self/fd/{file}")).name.startswith(f".{full_for}."):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(file)
+
+    graph.numbers = [6, 5, 4]
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fsync)
+        failed = graph.run(selection=["source", "ordered"], raise_on_error=False)
+    assert "the disk is full" in str(failed.failure_data_for_node("ordered"))
+    assert read_record(record_path(store, "ordered")) == before
+    assert (store / "ordered.parquet").read_bytes() == content
+
+
 @pytest.mark.parametrize("place", ["made_from", "data_version", "sha256", "itself"])
 def test_a_flipped_byte_in_a_record_is_noticed(store: Path, place: str, capfd: pytest.CaptureFixture[str]) -> None:
     graph = Graph(store)
@@ -188,9 +233,19 @@ def test_nothing_is_taken_from_an_earlier_version_that_is_damaged(
     stored.write_bytes(bytes([*whole[:50], whole[50] ^ 1, *whole[51:]]))
     assert what_was_stored(store, "ordered", "table") is None
     assert "is damaged" in caplog.text
+    assert earlier_table(store, "ordered") is None
     record_path(store, "ordered").unlink()  # a run killed before its record was there has stored all the same
     assert what_was_stored(store, "ordered", "table") == stored
     assert what_was_stored(store, "nothing", "table") is None
+    stored.write_bytes(whole)
+    earlier = earlier_table(store, "ordered")
+    assert earlier is not None
+    assert earlier["number"].tolist() == [1, 2, 3]
+    stored.write_bytes(whole[:-8] + bytes(8))
+    caplog.clear()
+    assert earlier_table(store, "ordered") is None
+    assert f"{stored} is damaged" in caplog.text
+    assert earlier_table(store, "nothing") is None
 
 
 def test_a_clock_that_goes_backwards_changes_nothing(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,9 +133,9 @@ def measured(scenario: Scenario, chosen: Settings, home: Path, folder: Path) -> 
     }
     environment.pop("DAGSTER_MODULE_NAME", None)  # a second answer to which graph to run
     if scenario.new_picture:
-        _drop(incoming / "one")
+        drop_picture(incoming / "one")
     if scenario.docstring:
-        environment["PYTHONPATH"] = str(_with_another_docstring(folder / "code"))
+        environment["PYTHONPATH"] = str(with_another_docstring(folder / "code"))
     code = "derma_assets.definitions"
     if scenario.empty:
         code = "empty_graph"
@@ -188,8 +188,8 @@ def _new(said: Mapping[str, Mapping[str, Any]], asset: str, key: str) -> int:
     return 0 if not metadata or metadata["reused"].value is True else int(metadata[key].value)
 
 
-def _drop(folder: Path) -> None:
-    """Put one picture of a new lesion into the incoming folder."""
+def drop_picture(folder: Path) -> None:
+    """Put one picture of a new lesion, as a batch of its own, into the new folder `folder`."""
     folder.mkdir(parents=True)
     draw_picture(MELANOMA, 1, 0).save(folder / f"{NEW_PICTURE}.jpg", quality=95)
     row = {"lesion_id": "NEW_L1", "image_id": NEW_PICTURE, "dx": MELANOMA, "dx_type": "histo"}
@@ -197,7 +197,7 @@ def _drop(folder: Path) -> None:
     pd.DataFrame([row]).to_csv(folder / METADATA, index=False)
 
 
-def _with_another_docstring(folder: Path) -> Path:
+def with_another_docstring(folder: Path) -> Path:
     """Return a folder with the package in it, a word of one docstring changed."""
     package = Path(derma_assets.__file__).parent
     copy = folder / package.name

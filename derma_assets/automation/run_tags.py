@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from derma_assets.storage.records import read_record, record_path
+from derma_assets.storage.published import known_record
 
 COMMIT, DATA = "derma/commit", "derma/data_version"
 # The asset whose data version says which data a run was of.
@@ -43,7 +43,7 @@ def tagging(compute: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any
 
     def tag_before() -> None:
         context = dg.AssetExecutionContext.get()
-        record = read_record(record_path(Path(context.resources.reuse.store), _ROOT))
+        record = known_record(Path(context.resources.reuse.store), _ROOT)
         tag_run(context, {**run_tags(), **({DATA: record.data_version} if record else {})})
 
     @functools.wraps(compute)

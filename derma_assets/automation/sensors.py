@@ -1,28 +1,43 @@
 """Sensors: what starts a run without anyone asking. All are off until `DERMA_AUTOMATIC` or someone turns them on."""
 
+from functools import cache
+from pathlib import Path
+
 import dagster as dg
 
 from derma_assets.automation.run_tags import run_tags
 from derma_assets.automation.watch import look
 from derma_assets.automation.webhook import failure_document, post
+from derma_assets.dataset.manifest import Known, known_files
 from derma_assets.settings import settings
+from derma_assets.storage.earlier_table import earlier_table
 
 _STATUS = dg.DefaultSensorStatus.RUNNING if settings().automatic else dg.DefaultSensorStatus.STOPPED
 _EVERY_S = settings().watch_seconds
+# A run whose process dies is started again by the daemon. One that fails is not: a person has to see why.
+_AGAIN = {"dagster/max_retries": "2"}
+
+
+@cache
+def _known(incoming: Path) -> Known:
+    """Return what this process knows of the dropped pictures: at first what the last run found, then what looks add."""
+    manifest = earlier_table(settings().store, "raw_images")
+    return known_files(None if manifest is None else manifest[manifest["path"].str.startswith(f"{incoming}/")])
 
 
 @dg.sensor(
-    asset_selection=dg.AssetSelection.assets("raw_metadata"),
+    # Of a picture that was replaced the metadata know nothing, but its hash in raw_images does.
+    asset_selection=dg.AssetSelection.assets("raw_metadata", "raw_images"),
     minimum_interval_seconds=_EVERY_S,
     default_status=_STATUS,
 )
 def new_pictures(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """Reads the metadata anew once a batch of new pictures is whole; `new_content` takes it from there."""
-    found = look(settings().incoming, context.cursor)
+    """Reads metadata and pictures anew once a batch of new pictures is whole; `new_content` takes it from there."""
+    found = look(settings().incoming, context.cursor, _known(settings().incoming))
     if found.request is None:
         return dg.SensorResult(skip_reason=found.said, cursor=found.cursor)
     context.log.info(found.said)
-    request = dg.RunRequest(run_key=found.request, tags={**run_tags(), "derma/incoming": found.request})
+    request = dg.RunRequest(run_key=found.request, tags={**run_tags(), **_AGAIN, "derma/incoming": found.request})
     return dg.SensorResult(run_requests=[request], cursor=found.cursor)
 
 
@@ -31,7 +46,7 @@ new_content = dg.AutomationConditionSensorDefinition(
     target=dg.AssetSelection.all(),
     minimum_interval_seconds=_EVERY_S,
     default_status=_STATUS,
-    run_tags=run_tags(),
+    run_tags={**run_tags(), **_AGAIN},
     description="Makes again what has other content upstream, down to the served bundle, in one run.",
 )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from derma_assets.dataset.incoming import read_batches, signature
+from derma_assets.dataset.manifest import Known
 from derma_assets.storage.fingerprint import fingerprint_json
 
 
@@ -14,7 +15,8 @@ class Look:
 
     Attributes:
         cursor: To be handed to the next look.
-        request: Name of what is new and whole, the same for the same content; None if there is no such thing.
+        request: Name of what is new and whole; None if there is no such thing. The name tells also what was asked for
+            before: Dagster starts no second run of one name, and a batch that is taken away leaves what was there once.
         said: What is waited for, or what is new.
     """
 
@@ -23,7 +25,7 @@ class Look:
     said: str
 
 
-def look(folder: Path, cursor: str | None) -> Look:
+def look(folder: Path, cursor: str | None, known: Known | None = None) -> Look:
     """Look at the folder that batches are dropped into.
 
     Nothing is asked for while anything below the folder changes between two looks, so a copy of any length is
@@ -32,22 +34,27 @@ def look(folder: Path, cursor: str | None) -> Look:
     Args:
         folder: Folder of the batches.
         cursor: Of the look before; None at the first.
+        known: Pictures that have been read before; what this look reads is added, so that the next one need not.
+
+    Raises:
+        InputError: the folder cannot be read.
     """
-    before = json.loads(cursor) if cursor else {"signature": None, "asked": None}
+    before = json.loads(cursor) if cursor else {"signature": None, "asked": None, "request": None}
     now = _state(folder)
     if now != before["signature"]:
         return Look(json.dumps({**before, "signature": now}), None, f"{folder} has changed since the last look")
-    batches = read_batches(folder)
+    batches = read_batches(folder, known)
     if _state(folder) != now:  # reading takes a while
         return Look(json.dumps({**before, "signature": None}), None, f"{folder} has changed during this look")
     whole = [batch.folder for batch in batches if batch.is_whole]
     waiting = [f"{batch.folder.name} waits for {batch.waiting_for[0]}" for batch in batches if not batch.is_whole]
-    request = fingerprint_json({path.name: signature(path) for path in whole})
+    asked = fingerprint_json({path.name: signature(path) for path in whole})
     # The last batch may also have been taken away again.
-    if request == before["asked"] or not (whole or before["asked"]):
+    if asked == before["asked"] or not (whole or before["asked"]):
         return Look(json.dumps(before), None, "; ".join(waiting) or "nothing new")
     said = "; ".join([f"whole: {', '.join(path.name for path in whole) or 'none any more'}", *waiting])
-    return Look(json.dumps({**before, "asked": request}), request, said)
+    request = fingerprint_json([before["request"], asked])
+    return Look(json.dumps({**before, "asked": asked, "request": request}), request, said)
 
 
 def _state(folder: Path) -> str:

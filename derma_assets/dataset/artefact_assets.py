@@ -4,12 +4,11 @@ import dagster as dg
 import pandas as pd
 
 from derma_assets.dataset.here import on_this_host
-from derma_assets.dataset.manifest import previous_manifest
 from derma_assets.dataset.picture_artefacts import artefact_flags, artefacts_table
 from derma_assets.settings import settings
 from derma_assets.stage import stage_asset
+from derma_assets.storage.earlier_table import earlier_table
 from derma_assets.storage.fingerprint import fingerprint_table
-from derma_assets.storage.published import what_was_stored
 from derma_assets.ui_metadata import note, table_preview
 
 
@@ -21,8 +20,7 @@ def picture_artefacts(raw_images: pd.DataFrame) -> dg.MaterializeResult:
     `data_quality` shows the pictures. `measured` counts those whose file has changed since the last run; the others are
     taken from it.
     """
-    stored = what_was_stored(settings().store, "picture_artefacts", "table")
-    previous = previous_manifest(stored) if stored else None
+    previous = earlier_table(settings().store, "picture_artefacts")
     table, measured = artefacts_table(on_this_host(raw_images, settings()), previous)
     flags = artefact_flags(table)
     return dg.MaterializeResult(

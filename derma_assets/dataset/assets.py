@@ -10,14 +10,15 @@ from dagster_pandera import pandera_schema_to_dagster_type
 from derma_assets.dataset.figures import arrays_figure, class_counts, class_counts_figure, pictures_figure
 from derma_assets.dataset.here import on_this_host, picture_files
 from derma_assets.dataset.image_arrays import ImageArrays, build_shard, gather_shards
-from derma_assets.dataset.incoming import read_batches, with_batches
-from derma_assets.dataset.manifest import build_manifest, manifest_fingerprint, previous_manifest, problems
+from derma_assets.dataset.incoming import TAKEN_IN, read_batches, stop_if_damaged, with_batches
+from derma_assets.dataset.manifest import build_manifest, known_files, manifest_fingerprint, problems
 from derma_assets.dataset.metadata_schema import SCHEMA, read_metadata
 from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION
 from derma_assets.dataset.shards import pictures_of_shard, shard_names
 from derma_assets.dataset.source import locate_dataset
 from derma_assets.settings import settings
 from derma_assets.stage import stage_asset
+from derma_assets.storage.earlier_table import earlier_table
 from derma_assets.storage.fingerprint import fingerprint_table
 from derma_assets.storage.paths import building_folder
 from derma_assets.storage.published import what_was_stored
@@ -39,23 +40,30 @@ with warnings.catch_warnings():
     reuse=False,
     automatic=False,
 )
-def raw_metadata() -> dg.MaterializeResult:
+def raw_metadata(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """HAM10000's metadata, one row per picture in the order of the file, every value checked; then those dropped since.
 
     Read the counts by lesion, not by image: pictures of one lesion are nearly copies of each other, and the rarest
     diagnosis decides how far the results can be trusted. A file that breaks the schema stops here, each wrong value
-    named by its line.
+    named by its line; so does a batch that was taken in earlier and is no longer whole. `files_read` counts the dropped
+    pictures that were read, to see whether they are whole: those that `raw_images` does not know yet.
     """
-    dataset = locate_dataset(settings())
-    batches = read_batches(settings().incoming)
+    dataset, store = locate_dataset(settings()), settings().store
+    known = None if context.resources.reuse.force else earlier_table(store, "raw_images")
+    batches = read_batches(settings().incoming, known_files(known))
     metadata = with_batches(read_metadata(dataset.metadata), batches)
+    earlier = earlier_table(store, "raw_metadata")
+    if earlier is not None:
+        stop_if_damaged(batches, metadata, earlier["image_id"], earlier.attrs.get(TAKEN_IN, ()))
+    metadata.attrs[TAKEN_IN] = [batch.folder.name for batch in batches if batch.is_whole]
     counts = class_counts(metadata)
     return dg.MaterializeResult(
         value=metadata,
         metadata={
             "images": len(metadata),
             "lesions": int(metadata["lesion_id"].nunique()),
-            "batches_taken_in": sum(batch.is_whole for batch in batches),
+            "batches_taken_in": len(metadata.attrs[TAKEN_IN]),
+            "files_read": sum(batch.examined for batch in batches),
             "batches_waiting": dg.MetadataValue.json(
                 {batch.folder.name: batch.waiting_for[:5] for batch in batches if not batch.is_whole}
             ),
@@ -80,9 +88,8 @@ def raw_images(context: dg.AssetExecutionContext, raw_metadata: pd.DataFrame) ->
     more of them than `DERMA_ALLOWED_UNREADABLE` stop the run. A file unchanged since the last run is not read again.
     """
     dataset = locate_dataset(settings())
-    stored = None if context.resources.reuse.force else what_was_stored(settings().store, "raw_images", "table")
-    previous = previous_manifest(stored) if stored else None
-    pictures = picture_files(dataset, settings().incoming)
+    previous = None if context.resources.reuse.force else earlier_table(settings().store, "raw_images")
+    pictures = picture_files(dataset, settings().incoming, raw_metadata.attrs.get(TAKEN_IN, ()))
     manifest = build_manifest(raw_metadata["image_id"].tolist(), pictures, dataset.folder, previous)
     unreadable = problems(manifest.table)
     return dg.MaterializeResult(

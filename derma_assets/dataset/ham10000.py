@@ -1,9 +1,9 @@
 """Finding HAM10000's metadata, pictures and lesion masks in a folder, however they are nested below it."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from derma_assets.dataset.visible_files import visible_files
 from derma_assets.errors import InputError
 
 METADATA_STEM = "HAM10000_metadata"
@@ -45,7 +45,7 @@ def find_ham10000(folder: Path) -> Ham10000:
         raise InputError(f"there is no folder {folder}. {_WHAT_TO_DO}")
     if not folder.is_dir():
         raise InputError(f"{folder} is a file, not a folder. {_WHAT_TO_DO}")
-    files = _files(folder)
+    files = visible_files(folder, _refuse)
     metadata = _find_metadata(folder, files)
     pictures: dict[str, Path] = {}
     masks: dict[str, Path] = {}
@@ -59,15 +59,6 @@ def find_ham10000(folder: Path) -> Ham10000:
             f"HAM10000_images_part_2.zip there. {_WHAT_TO_DO}"
         )
     return Ham10000(metadata, pictures, masks, folder)
-
-
-def _files(folder: Path) -> list[Path]:
-    """Return every file below `folder`, absolute, without what macOS leaves in archives and without hidden files."""
-    found: list[Path] = []
-    for parent, folders, names in os.walk(folder.absolute(), followlinks=True, onerror=_refuse):
-        folders[:] = sorted(name for name in folders if name != "__MACOSX" and not name.startswith("."))
-        found += [Path(parent, name) for name in names if not name.startswith(".")]
-    return found
 
 
 def _refuse(error: OSError) -> None:

@@ -49,6 +49,10 @@ class PictureFile:
     decoding: int = PREPROCESSING_VERSION
 
 
+# Readable pictures by `image_id` and path.
+Known = dict[tuple[str, str], PictureFile]
+
+
 @dataclass(frozen=True)
 class Manifest:
     """The manifest, and how much work it was.
@@ -75,17 +79,15 @@ def build_manifest(
         folder: Where the files were looked for; told where one is missing.
         previous: An earlier manifest; a file of unchanged path, size and time of change is not read again.
     """
-    known = _known(previous)
+    known = known_files(previous)
     read = 0
 
     def look_at(image_id: str) -> tuple[PictureFile, bool]:
         path = pictures.get(image_id)
         if path is None:
             return PictureFile(image_id, str(folder), "missing", f"no file {image_id}.jpg below {folder}"), False
-        earlier = known.get((image_id, str(path)))
-        if earlier is not None and _unchanged(earlier, path):
-            return earlier, False
-        return examine(image_id, path), True
+        earlier = as_known(known, image_id, path)
+        return (earlier, False) if earlier is not None else (examine(image_id, path), True)
 
     rows: list[PictureFile] = []
     for row, was_read in in_order(look_at, image_ids, "manifest"):
@@ -142,14 +144,6 @@ def manifest_fingerprint(table: pd.DataFrame) -> str:
     return fingerprint_table(table.drop(columns=_CIRCUMSTANCE))
 
 
-def previous_manifest(path: Path) -> pd.DataFrame | None:
-    """Return the manifest stored at `path`, or None where there is none that can be read."""
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError):  # Absent or damaged: everything is read anew.
-        return None
-
-
 def problems(table: pd.DataFrame) -> pd.DataFrame:
     """Return `image_id`, `status`, `problem` and `path` of the pictures that cannot be used."""
     return table.loc[table["status"] != "ok", ["image_id", "status", "problem", "path"]]
@@ -173,16 +167,23 @@ def explain_problems(table: pd.DataFrame, allowed: int) -> str:
     return "\n".join(lines)
 
 
-def _known(previous: pd.DataFrame | None) -> dict[tuple[str, str], PictureFile]:
-    """Return the rows of an earlier manifest; none of one that another version of this module has made."""
+def known_files(previous: pd.DataFrame | None) -> Known:
+    """Return the readable pictures of an earlier manifest; none of one that another version of this module has made.
+
+    What could not be read is looked at again: it may have been put back with the size and the time that it had.
+    """
     if previous is None or list(previous.columns) != [field.name for field in fields(PictureFile)]:
         return {}
     rows = (PictureFile(*values) for values in previous.itertuples(index=False, name=None))
     return {
-        (row.image_id, row.path): row
-        for row in rows
-        if row.status != "missing" and row.decoding == PREPROCESSING_VERSION
+        (row.image_id, row.path): row for row in rows if row.status == "ok" and row.decoding == PREPROCESSING_VERSION
     }
+
+
+def as_known(known: Known, image_id: str, path: Path) -> PictureFile | None:
+    """Return what is known of a picture's file, or None if it has to be read: it is new, or another size or time."""
+    earlier = known.get((image_id, str(path)))
+    return earlier if earlier is not None and _unchanged(earlier, path) else None
 
 
 def _unchanged(earlier: PictureFile, path: Path) -> bool:

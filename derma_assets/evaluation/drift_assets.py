@@ -13,8 +13,9 @@ from derma_assets.evaluation.drift_figures import drift_figure
 from derma_assets.settings import settings
 from derma_assets.splits.training_set import arrived_since
 from derma_assets.stage import stage_asset
+from derma_assets.storage.earlier_table import earlier_table
 from derma_assets.storage.fingerprint import fingerprint_table
-from derma_assets.storage.published import fetched_path
+from derma_assets.storage.published import what_was_stored
 from derma_assets.storage.stored_model import StoredModel
 from derma_assets.training.predictor import feature_extractor
 from derma_assets.ui_metadata import figure, note, table_preview
@@ -34,22 +35,22 @@ def data_drift(
     another clinic's mix of patients, or pictures that are none of skin look like that.
     """
     store = settings().store
-    path = fetched_path(store, "training_set", "table")
-    arrived, known = arrived_since(grouped_splits, pd.read_parquet(path) if path.exists() else None)
+    # Whatever of them is damaged is made again further down: until then it is as if it had never been there.
+    arrived, known = arrived_since(grouped_splits, earlier_table(store, "training_set"))
     arrays = ImageArrays.open(image_arrays)
     sides = [part[part["image_id"].isin(arrays.image_ids)].reset_index(drop=True) for part in (known, arrived)]
     sides[0] = sides[0].iloc[spread_rows(sides[0].index.to_numpy(), _KNOWN)].reset_index(drop=True)
-    guard_path = fetched_path(store, "input_guard", "folder")
-    model = StoredModel(fetched_path(store, "trained_model", "keras_model"))
+    guard_path = what_was_stored(store, "input_guard", "folder") if len(arrived) else None
+    model_path = what_was_stored(store, "trained_model", "keras_model") if len(arrived) else None
     sizes = raw_images.set_index("image_id")[["width", "height"]]
     tables = []
     for side in sides:
         pixels = arrays.pixels.at(arrays.rows(side["image_id"].tolist()))
         table = measured(pixels).assign(dx=side["dx"])
         table[["width", "height"]] = sizes.loc[side["image_id"]].to_numpy(float)
-        if len(arrived) and guard_path.exists() and model.path.exists():
+        if guard_path and model_path:
             familiarity = read_guard(guard_path).familiarity
-            features = feature_extractor(model.load(), familiarity.layer)(pixels)
+            features = feature_extractor(StoredModel(model_path).load(), familiarity.layer)(pixels)
             table["unfamiliarity"] = familiarity.unfamiliarity(features)
         tables.append(table)
     table = drift_table(*tables)

@@ -22,6 +22,7 @@ from derma_assets.training.predictions import predictions_table
 from derma_assets.training.predictor import Predictor
 from derma_assets.training.recipe import named_recipe
 from derma_assets.training.train import TRAINING_VERSION, BackboneChoice, train_classifier
+from derma_assets.training.weights_file import initial_weights_files
 from derma_assets.ui_metadata import figure, note, table_preview
 
 FOLDS = dg.StaticPartitionsDefinition([str(fold) for fold in range(settings().folds)])
@@ -33,6 +34,7 @@ FOLDS = dg.StaticPartitionsDefinition([str(fold) for fold in range(settings().fo
     io_manager_key="keras_model",
     code_version=TRAINING_VERSION,
     needs="train",
+    reads_files=initial_weights_files,
     reads_settings=[
         "recipe",
         "epochs",
@@ -78,6 +80,7 @@ def fold_model(
             "validation_macro_f1": float(kept["val_macro_f1"]),
             "seconds": float(trained.history["seconds"].sum()),
             "resumed_after_epoch": trained.resumed_after_epoch,
+            "precision": trained.precision,
             "curves": figure(training_curves(trained.history)),
             "note": note(),
         },

@@ -33,12 +33,12 @@ def broker_url(chosen: Settings) -> str:
 def _celery(chosen: Settings) -> dg.ExecutorDefinition:
     broker_url(chosen)
     try:
-        from dagster_celery import celery_executor
+        from derma_assets.execution.celery_executor import loss_aware_celery_executor
     except ImportError as error:
         raise _not_installed("celery") from error
     # By its name: Dagster keeps and shows what an executor is configured with.
     configuration = {"broker": {"env": "DERMA_BROKER_URL"}, "backend": BACKEND, "config_source": CELERY}
-    return celery_executor.configured(configuration, name="celery")
+    return loss_aware_celery_executor.configured(configuration, name="celery")
 
 
 def _kubernetes(chosen: Settings) -> dg.ExecutorDefinition:

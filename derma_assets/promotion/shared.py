@@ -22,13 +22,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from derma_assets.errors import StorageError
+from derma_assets.errors import DamagedError, StorageError
 from derma_assets.storage.atomic import explained, replacing
 from derma_assets.storage.claims import remove
 from derma_assets.storage.fingerprint import sha256_of_files
 from derma_assets.storage.locks import held_here, holding
 from derma_assets.storage.published import DAY_S
-from derma_assets.storage.remote import Lost, RemoteStore, fill, remote_of
+from derma_assets.storage.remote import RemoteStore, fill, remote_of
 
 # The link that names the folder that is served.
 CURRENT = "current"
@@ -160,9 +160,9 @@ def pull(folder: Path) -> None:
         for name in sorted(index.folders, key=lambda name: (name == index.current, name), reverse=True):
             try:
                 _bring(remote, folder / name, index.folders[name])
-            except Lost as error:
+            except DamagedError as error:
                 if name == index.current:
-                    raise Lost(_OF_THE_SERVED.format(address=remote.address, name=name, error=error)) from None
+                    raise DamagedError(_OF_THE_SERVED.format(address=remote.address, name=name, error=error)) from None
                 _log.warning("nobody can go back to number %s in %s any more: %s", name, remote.address, error)
                 remove(folder / name)
             if name == index.current != linked(folder):

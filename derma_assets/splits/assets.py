@@ -1,19 +1,22 @@
 """Assets of the stage `splits`."""
 
+from pathlib import Path
+
 import dagster as dg
 import pandas as pd
 
 from derma_assets.dataset.here import on_this_host
 from derma_assets.settings import settings
+from derma_assets.splits.dealt_lesions import keep_dealt, lesions_dealt
 from derma_assets.splits.figures import class_shares_figure, look_alikes_figure
-from derma_assets.splits.grouped_splits import SIDES, count_by_side, earlier_split, split_by_lesion
+from derma_assets.splits.grouped_splits import SIDES, count_by_side, split_by_lesion
 from derma_assets.splits.leakage import near_duplicates_across_sides
 from derma_assets.splits.split_quality import class_shares
 from derma_assets.splits.training_set import ACCEPTED, new_lesions
 from derma_assets.splits.training_set import training_set as deal_training_set
 from derma_assets.stage import stage_asset
+from derma_assets.storage.earlier_table import earlier_table
 from derma_assets.storage.fingerprint import fingerprint_table
-from derma_assets.storage.published import what_was_stored
 from derma_assets.ui_metadata import figure, note, table_preview
 
 # The tag of runs that the daemon launches for an asset's automation condition.
@@ -30,27 +33,29 @@ DEALT_BY = ["validation_fraction", "test_fraction", "folds", "seed"]
     code_version="1",
     reads_settings=DEALT_BY,
 )
-def grouped_splits(raw_metadata: pd.DataFrame) -> dg.MaterializeResult:
+def grouped_splits(context: dg.AssetExecutionContext, raw_metadata: pd.DataFrame) -> dg.MaterializeResult:
     """Which pictures are for training, validation and test; all pictures of a lesion are on one side.
 
     Stratified by diagnosis over lesions. Validation is for early stopping, temperature and thresholds; test is only
     ever reported on. `fold` deals all lesions into folds for cross-validation, independently of `split`. When the data
-    grow, lesions stay where they were and only new ones are dealt. Read the counts first: the rarest diagnosis on test
+    grow, lesions stay where they were and only new ones are dealt, also those that were away meanwhile: `away_lesions`
+    counts the ones that were dealt earlier and have no picture now. Read the counts first: the rarest diagnosis on test
     decides how wide its intervals will be.
     """
-    chosen = settings()
+    chosen, store = settings(), Path(context.resources.reuse.store)
     how = {name: getattr(chosen, name) for name in DEALT_BY}
-    stored = what_was_stored(chosen.store, "grouped_splits", "table")
-    earlier = earlier_split(stored, how) if stored else None
-    splits = split_by_lesion(raw_metadata, **how, earlier=earlier)
+    known = lesions_dealt(store, how)
+    splits = split_by_lesion(raw_metadata, **how, earlier=known)
     splits.attrs.update(how)
+    keep_dealt(store, splits, known, how)
     counts = count_by_side(splits)
     return dg.MaterializeResult(
         value=splits,
         metadata={
             **{f"{side}_images": int(counts[f"{side} images"].sum()) for side in SIDES},
             **{f"{side}_lesions": int(counts[f"{side} lesions"].sum()) for side in SIDES},
-            "new_lesions": splits["lesion_id"].nunique() - (0 if earlier is None else earlier["lesion_id"].nunique()),
+            "new_lesions": new_lesions(splits, known),
+            "away_lesions": new_lesions(known, splits),
             "counts": table_preview(counts),
             "class_shares": figure(class_shares_figure(class_shares(splits))),
             "preview": table_preview(splits),
@@ -78,8 +83,7 @@ def training_set(
     in. `waiting_lesions` counts those that are held back.
     """
     chosen = settings()
-    stored = what_was_stored(chosen.store, "training_set", "table")
-    earlier = pd.read_parquet(stored) if stored else None
+    earlier = earlier_table(chosen.store, "training_set")
     readable = raw_images[raw_images["status"] == "ok"].set_index("image_id")["sha256"]
     by_itself = AUTOMATIC in context.run.tags
     table = deal_training_set(grouped_splits, readable, earlier, chosen.retrain_lesions if by_itself else 0)

@@ -6,9 +6,6 @@ tested on lesions it has learnt by heart (Tschandl et al., Scientific Data 5, 18
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,9 +29,9 @@ def split_by_lesion(
     """Give every picture a side and a fold; the pictures of one lesion always get the same.
 
     Within each diagnosis the lesions are put in an order that depends on the seed and their identifier only, not on
-    the order of the rows, and dealt out in that order, so the split survives a shuffled file. A lesion that an earlier
-    split dealt out stays where it is, and only new ones are dealt, to the side that lacks most: a model is never
-    tested on what an earlier one has learnt.
+    the order of the rows, and dealt out in that order, so the split survives a shuffled file. A lesion that was dealt
+    earlier stays where it is, and only new ones are dealt, to the side that lacks most: a model is never tested on
+    what an earlier one has learnt.
 
     Args:
         metadata: One row per picture, columns `image_id`, `lesion_id` and `dx`.
@@ -43,7 +40,8 @@ def split_by_lesion(
         folds: Number of folds over all lesions, at least 2. A diagnosis with fewer lesions than that is
             absent from some folds.
         seed: Any integer; another one gives another split.
-        earlier: What this function returned for less data and the same other arguments.
+        earlier: `lesion_id`, `split` and `fold` of the lesions that were dealt before with the same other arguments,
+            whether the metadata have them now or not; see `dealt_lesions`.
 
     Returns:
         Columns `image_id`, `lesion_id`, `dx`, `split` ("train", "validation" or "test") and `fold` (0..folds-1),
@@ -76,17 +74,6 @@ def split_by_lesion(
             dealt += 1
     table = metadata[["image_id", "lesion_id", "dx"]].reset_index(drop=True)
     return table.assign(split=table["lesion_id"].map(sides), fold=table["lesion_id"].map(fold_of).astype(np.int64))
-
-
-def earlier_split(path: Path, dealt_by: Mapping[str, Any]) -> pd.DataFrame | None:
-    """Return the split stored at `path`, or None if it was not dealt in the same way.
-
-    Args:
-        path: File that holds a table as `split_by_lesion` returns it.
-        dealt_by: The other arguments of `split_by_lesion`, which the table holds as its `attrs`.
-    """
-    earlier = pd.read_parquet(path)
-    return earlier if earlier.attrs == dict(dealt_by) else None
 
 
 def count_by_side(splits: pd.DataFrame) -> pd.DataFrame:

@@ -67,7 +67,7 @@ def replacing(path: Path) -> Iterator[Path]:
         claim(beside)
         try:
             yield beside
-            _sync(beside)
+            sync(beside)
             _swap(beside, path)
         finally:
             remove(beside)
@@ -138,8 +138,12 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _sync(path: Path) -> None:
-    """Flush what was written to the disk, so that a power cut cannot leave a renamed but empty file."""
+def sync(path: Path) -> None:
+    """Flush a file, or all files of a folder, to the disk, so that a power cut cannot leave a renamed but empty file.
+
+    Raises:
+        OSError: there is no room for what was written; some file systems find that out only now.
+    """
     for file in path.rglob("*") if path.is_dir() else [path]:
         if file.is_file():
             with file.open("rb") as handle:

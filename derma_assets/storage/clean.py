@@ -1,17 +1,18 @@
 """Remove from object storage the files that no record names any more: `python -m derma_assets.storage.clean`.
 
 Every version of an asset that was replaced has left its files behind, and a training its state. They are listed; with
---remove they are removed. What is younger than a day stays: a run may be about to name it, or to go on with it.
+--remove they are removed. What is younger than a day stays: a run may be about to name it, or to go on with it. Where
+one record cannot be read nothing is removed, for it may name any of them.
 """
 
 import argparse
 import sys
 import time
 
-from derma_assets.errors import InputError, told_to_the_user
+from derma_assets.errors import InputError, StorageError, told_to_the_user
 from derma_assets.settings import settings
 from derma_assets.storage.published import DAY_S, FILES, UNFINISHED, Published
-from derma_assets.storage.records import RECORDS
+from derma_assets.storage.records import CHECKS, RECORDS
 from derma_assets.storage.remote import RemoteStore, remote_of
 
 
@@ -19,7 +20,7 @@ def left_behind(remote: RemoteStore) -> dict[str, int]:
     """Return the size in bytes, by key, of the files that no record names and that are older than a day.
 
     Raises:
-        StorageError: object storage cannot be reached.
+        StorageError: object storage cannot be reached, or a record there is not one that this version knows.
     """
     # Files first: what is put and named meanwhile is then not among them.
     old = {
@@ -28,9 +29,16 @@ def left_behind(remote: RemoteStore) -> dict[str, int]:
         if time.time() - about["LastModified"].timestamp() > DAY_S
     }
     for key in remote.objects(RECORDS):
+        if key.startswith(f"{RECORDS}/{CHECKS}/"):
+            continue  # of a verdict, which has no files
         published = Published.of(remote.read_document(key))
-        for file in published.record.sha256 if published else ():
-            old.pop(published.key(file), None)  # type: ignore[union-attr]
+        if published is None:
+            raise StorageError(
+                f"{remote.address}/{key} cannot be read by this version: nothing is removed. Run the version that "
+                "wrote it."
+            )
+        for file in published.record.sha256:
+            old.pop(published.key(file), None)
     return old
 
 

@@ -8,6 +8,7 @@
 | `folder` | `pathlib.Path` of a folder built somewhere temporary | `<asset>/` |
 """
 
+import functools
 import json
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -19,10 +20,10 @@ import pandas as pd
 from upath import UPath
 
 from derma_assets.errors import StorageError
-from derma_assets.reuse import DATA_VERSION, MADE_FROM, Reuse
-from derma_assets.storage.atomic import copy_folder, replacing, restore_interrupted_swap
+from derma_assets.reuse import DATA_VERSION, FORCED, MADE_FROM, Reuse
+from derma_assets.storage.atomic import copy_folder, restore_interrupted_swap
 from derma_assets.storage.paths import EXTENSIONS, how_to_store, is_built_beside, move_built
-from derma_assets.storage.published import fetch, known_record, publish
+from derma_assets.storage.published import fetch, known_record
 from derma_assets.storage.records import (
     StoredRecord,
     damaged_files,
@@ -30,10 +31,10 @@ from derma_assets.storage.records import (
     loading,
     record_of,
     record_path,
-    writing_record,
 )
 from derma_assets.storage.remote import remote_of
 from derma_assets.storage.stored_model import StoredModel
+from derma_assets.storage.storing import store_new
 
 if TYPE_CHECKING:
     import keras
@@ -58,19 +59,16 @@ class StoreIOManager(dg.UPathIOManager):
         """Write `obj` beside `path`, then rename, then publish it; what `reuse` has stamped gets a record."""
         stored = Path(path.path)
         name, partition = context.asset_key.path[-1], context.partition_key if context.has_partition_key else None
-        record, written = record_path(self.store, name, partition), None
         said = {word: str(value.value) for word, value in context.output_metadata.items()}
+
+        def record_it(beside: Path) -> StoredRecord | None:
+            if MADE_FROM in said or remote_of(self.store):  # nothing is published without one
+                return record_of(beside, said.get(MADE_FROM, ""), said.get(DATA_VERSION))
+            return None
+
         try:
-            # The new record is on the disk before anything changes, so that a full disk changes nothing.
-            with writing_record(record) as keep, replacing(stored) as beside:
-                self.write(obj, beside)
-                if MADE_FROM in said or remote_of(self.store):  # nothing is published without one
-                    written = record_of(beside, said.get(MADE_FROM, ""), said.get(DATA_VERSION))
-                    keep(written)
-                # Without it a process killed before the new record is there would leave that of the old content.
-                record.unlink(missing_ok=True)
-            if written is not None:
-                publish(self.store, name, stored, written, partition)
+            write = functools.partial(self.write, obj)
+            store_new(self.store, name, stored, write, record_it, partition, anew=FORCED in said)
         except StorageError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
 

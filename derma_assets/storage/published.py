@@ -3,8 +3,9 @@
 A local store is the folder itself. Object storage has a working copy with the same layout: an asset is written there,
 then published; what is read is fetched into it first. `docs/storage.md` shows both layouts.
 
-Published are first the files, each under a key that holds its SHA-256, so that none is ever overwritten, then the
-record, one object that names them: an asset is all old or all new, whoever reads it, and wherever a writer is killed.
+Published are first the files, each under a key that holds its SHA-256, so that none is ever overwritten by another and
+one that several assets or versions have is there once; then the record, one object that names them: an asset is all old
+or all new, whoever reads it, and wherever a writer is killed.
 """
 
 import logging
@@ -15,8 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from derma_assets.errors import StorageError
-from derma_assets.storage.atomic import replacing, restore_interrupted_swap
+from derma_assets.errors import DamagedError, StorageError
+from derma_assets.storage.atomic import explained, replacing, restore_interrupted_swap
 from derma_assets.storage.locks import Name, held_here, holding
 from derma_assets.storage.paths import store_of_scratch, stored_partition, stored_partitions, stored_path
 from derma_assets.storage.records import (
@@ -56,9 +57,7 @@ class Published:
 
     def key(self, file: str) -> str:
         """Return the key of one of the files."""
-        path = Path(self.stored_as)
-        asset = path.parts[0].removesuffix(path.suffix) if len(path.parts) == 1 else path.parts[0]
-        return f"{FILES}/{asset}/{self.record.sha256[file]}/{path.name if file == '.' else Path(file).name}"
+        return f"{FILES}/{self.record.sha256[file]}/{Path(self.stored_as if file == '.' else file).name}"
 
     def document(self) -> dict[str, Any]:
         """Return what is put."""
@@ -69,9 +68,9 @@ class Published:
         """Return what was put, or None if there is none, or none that can be used."""
         try:
             found = None if document is None else cls(**{**document, "record": StoredRecord(**document["record"])})
+            paths = [] if found is None else [Path(path) for path in (found.stored_as, *found.record.sha256)]
         except (TypeError, KeyError):
             return None
-        paths = [] if found is None else [Path(path) for path in (found.stored_as, *found.record.sha256)]
         # Nobody else's record may have a file written outside the working copy.
         return None if any(path.is_absolute() or ".." in path.parts for path in paths) else found
 
@@ -104,18 +103,30 @@ def missing_files(store: Path, name: str, stored: Path, partition: str | None = 
     published = _published(remote, store, record)
     if published is None:
         return []
-    there = remote.objects(f"{FILES}/{name}")
-    return [
-        published.key(file)
-        for file, size in published.bytes_of.items()
-        if there.get(published.key(file), {}).get("size") != size
-    ]
+    sizes = {published.key(file): size for file, size in published.bytes_of.items()}
+    there = remote.about(sizes)
+    return [key for key, size in sizes.items() if there.get(key, {}).get("size") != size]
 
 
-def publish(store: Path, name: str, stored: Path, record: StoredRecord, partition: str | None = None) -> None:
+def publish(
+    store: Path,
+    name: str,
+    stored: Path,
+    record: StoredRecord,
+    partition: str | None = None,
+    anew: bool = False,
+) -> None:
     """Put what was written at `stored` into object storage, for everyone to read; of a local store they read that.
 
     The caller holds the asset's lock, so that no other process of this machine replaces it meanwhile.
+
+    Args:
+        store: Folder of the stored assets.
+        name: The asset's.
+        stored: Where it is.
+        record: What is known of it.
+        partition: Which, if it is one.
+        anew: Put every file, also one that seems to be there: its bytes may have been damaged.
 
     Raises:
         StorageError: object storage cannot be reached; the old version is still there.
@@ -126,16 +137,17 @@ def publish(store: Path, name: str, stored: Path, record: StoredRecord, partitio
     local = {file: stored if file == "." else stored / file for file in record.sha256}
     sizes = {file: path.stat().st_size for file, path in local.items()}
     published = Published(record, stored.relative_to(store).as_posix(), sizes, time.time())
-    there = remote.objects(f"{FILES}/{name}")
     before = _published(remote, store, path)
     named = {before.key(file) for file in before.record.sha256} if before else set()
+    files = {published.key(file): local[file] for file in record.sha256}
     # One that no record names may be removed any moment, see storage/clean.py: put it anew, which makes it young.
     young = time.time() - DAY_S / 2
-    kept = {key for key, about in there.items() if key in named or about["LastModified"].timestamp() > young}
-    files = {published.key(file): local[file] for file in record.sha256}
-    remote.upload({
-        key: file for key, file in files.items() if key not in kept or there[key]["size"] != file.stat().st_size
-    })  # fmt: skip
+    kept = {
+        key
+        for key, about in ({} if anew else remote.about(files)).items()
+        if about["size"] == files[key].stat().st_size and (key in named or about["LastModified"].timestamp() > young)
+    }
+    remote.upload({key: file for key, file in files.items() if key not in kept})
     remote.write_document(_key(store, path), published.document())
 
 
@@ -252,8 +264,15 @@ def what_was_stored(store: Path, asset: str, io_manager_key: str) -> Path | None
     """Return where an earlier version of an asset is that the next one may take something from, or None.
 
     None too, with a warning, where it is not as its record says: what is damaged would be copied, under a new hash.
+
+    Raises:
+        StorageError: object storage cannot be reached.
     """
-    stored = fetched_path(store, asset, io_manager_key)
+    try:
+        stored = fetched_path(store, asset, io_manager_key)
+    except DamagedError as error:
+        _log.warning("%s Nothing is taken from it.", error)
+        return None
     if not stored.exists():
         return None
     record = read_record(record_path(store, asset))
@@ -264,6 +283,25 @@ def what_was_stored(store: Path, asset: str, io_manager_key: str) -> Path | None
         )
         return None
     return stored
+
+
+def is_stored(store: Path, asset: str, io_manager_key: str) -> bool:
+    """Return whether a version of an asset is stored, be it damaged or not.
+
+    Raises:
+        StorageError: object storage cannot be asked.
+    """
+    if remote_of(store) is None:
+        return stored_path(store, asset, io_manager_key).exists()
+    return known_record(store, asset) is not None
+
+
+def place_of(store: Path, asset: str, io_manager_key: str) -> str:
+    """Return where a person finds a stored asset: its file, or the object that names its files."""
+    remote = remote_of(store)
+    if remote is None:
+        return str(stored_path(store, asset, io_manager_key))
+    return f"{remote.address}/{_key(store, record_path(store, asset))}"
 
 
 def fetched_path(store: Path, asset: str, io_manager_key: str) -> Path:
@@ -344,6 +382,20 @@ def keep_check(store: Path, check: str, document: dict[str, Any]) -> None:
         write_check(path, document)
     else:
         remote.write_document(_key(store, path), document)
+
+
+def forget_check(store: Path, check: str) -> None:
+    """Forget that a check has passed, if it has.
+
+    Raises:
+        StorageError: it cannot be removed.
+    """
+    remote, path = remote_of(store), check_path(store, check)
+    if remote is None:
+        with explained(path):
+            path.unlink(missing_ok=True)
+    else:
+        remote.remove([_key(store, path)])
 
 
 def _published(remote: RemoteStore, store: Path, record: Path) -> Published | None:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from derma_assets.storage.atomic import replacing
+from derma_assets.storage.atomic import replacing, sync
 from derma_assets.storage.fingerprint import fingerprint_json, sha256_of_file, sha256_of_files
 
 RECORDS = ".records"
@@ -68,7 +68,9 @@ def writing_record(path: Path) -> Iterator[Callable[[StoredRecord], None]]:
 
         def keep(record: StoredRecord) -> None:
             content = json.dumps({**asdict(record), _ITSELF: _own_fingerprint(record)}, indent=1) + "\n"
-            written.enter_context(replacing(path)).write_text(content)
+            beside = written.enter_context(replacing(path))
+            beside.write_text(content)
+            sync(beside)
 
         yield keep
 

@@ -10,7 +10,8 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 from upath import UPath
 
-from derma_assets.errors import StorageError, UserError
+from derma_assets.errors import DamagedError, StorageError, UserError
 from derma_assets.settings import settings
 from derma_assets.storage.atomic import link_or_copy
 from derma_assets.storage.fingerprint import sha256_of_file
@@ -35,10 +36,6 @@ _DOWNLOADS = 3
 _OVERTAKEN, _UNKNOWN = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409"), ("NotImplemented", "501")
 
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-class Lost(StorageError):
-    """An object is gone, or is not the bytes that were put: trying again does not help."""
 
 
 class RemoteStore:
@@ -136,6 +133,23 @@ class RemoteStore:
         start = len(self._path(""))
         return {path[start:]: about for path, about in found.items() if about["type"] == "file"}
 
+    def about(self, keys: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Return what is at these keys, as `objects` does; those that nothing is at are left out.
+
+        Raises:
+            StorageError: the server cannot be reached or refuses.
+        """
+
+        def look(key: str) -> dict[str, Any]:
+            try:
+                return self._files.info(self._path(key))
+            except FileNotFoundError:
+                return {"type": "nothing"}
+
+        with self._explained(f"look for {next(iter(keys), '')}"), ThreadPoolExecutor(_FILES) as looking:
+            found = dict(zip(keys, looking.map(look, keys), strict=True))
+        return {key: about for key, about in found.items() if about["type"] == "file"}
+
     def upload(self, files: Mapping[str, Path]) -> None:
         """Put local files, by key.
 
@@ -159,7 +173,7 @@ class RemoteStore:
             files: Where to, and the SHA-256 that it has to have if that is known, by key.
 
         Raises:
-            Lost: the server has no such object, or has another in its place.
+            DamagedError: the server has no such object, or has another in its place.
             StorageError: the server cannot be reached or refuses.
         """
         from aiohttp import ClientError
@@ -184,7 +198,7 @@ class RemoteStore:
                 if not file.exists() or sha256 not in (None, sha256_of_file(file))
             }
         if waiting:
-            raise Lost(
+            raise DamagedError(
                 f"{self.address}/{next(iter(waiting))} is damaged: not the bytes that were written. Make the asset "
                 "again with DERMA_FORCE=1."
             )
@@ -212,7 +226,9 @@ class RemoteStore:
             if isinstance(error, OSError) and (error.filename or error.errno in _OF_THE_DISK):
                 raise  # of the working copy, which `replacing` explains
             # Alone: an endpoint's address in what the libraries say may hold a password.
-            raise self._error(doing, _meaning(error), Lost if _is_of_an_object(error) else StorageError) from None
+            raise self._error(
+                doing, _meaning(error), DamagedError if _is_of_an_object(error) else StorageError
+            ) from None
 
     def _error(self, doing: str, what: str, kind: type[StorageError] = StorageError) -> StorageError:
         return kind(f"cannot {doing} in {self.address}: {what}. What was stored there before is untouched.")
@@ -265,7 +281,7 @@ def _meaning(error: Exception) -> str:
         return "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
     if isinstance(error, FileNotFoundError) and not _is_of_an_object(error):
         return "there is no such bucket: make it, or correct DERMA_STORAGE"
-    if isinstance(error, FileNotFoundError):
+    if _is_of_an_object(error):
         return "there is no such object: it was removed by hand; make the asset again with DERMA_FORCE=1"
     if isinstance(error, PermissionError):
         return (

@@ -22,6 +22,7 @@ from derma_assets.training.predictions import predictions_table
 from derma_assets.training.predictor import Predictor
 from derma_assets.training.train import TRAINING_VERSION, BackboneChoice, train_classifier
 from derma_assets.training.views import view_predictions_table
+from derma_assets.training.weights_file import initial_weights_files
 from derma_assets.ui_metadata import figure, note, table_preview
 
 OF_TRIALS = dg.StaticPartitionsDefinition(list(TRIALS))
@@ -33,6 +34,7 @@ OF_TRIALS = dg.StaticPartitionsDefinition(list(TRIALS))
     io_manager_key="table",
     code_version=TRAINING_VERSION,
     needs="train",
+    reads_files=initial_weights_files,
     reads_settings=["epochs", "backbone_weights", "alpha", "seed", "precision", "bootstrap_resamples"],
     automatic=False,
     partitions_def=OF_TRIALS,

@@ -32,6 +32,7 @@ from derma_assets.training.predictor import Predictor
 from derma_assets.training.recipe import RECIPES, named_recipe
 from derma_assets.training.train import TRAINING_VERSION, BackboneChoice, train_classifier
 from derma_assets.training.views import changed_calls, view_predictions_table
+from derma_assets.training.weights_file import initial_weights_files
 from derma_assets.ui_metadata import figure, note, table_preview
 
 _VERSION = settings_version(
@@ -44,6 +45,7 @@ reusing_assets = partial(
     reusing,
     io_manager_keys={"trained_model": "keras_model", "training_history": "table"},
     unversioned=["image_arrays"],  # training_set names what is taken from it
+    files=initial_weights_files,
 )
 
 

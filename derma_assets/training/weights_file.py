@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from derma_assets.errors import InputError
+from derma_assets.settings import settings
 from derma_assets.splits.grouped_splits import TRAIN
 
 ENDING = ".npz"
@@ -100,3 +101,9 @@ def _named(model: Any) -> list[tuple[str, Any]]:
 
 def _alpha(values: dict[str, np.ndarray]) -> float | str:
     return values[_FIRST_KERNEL].shape[-1] / _FIRST_CHANNELS if _FIRST_KERNEL in values else "unknown"
+
+
+def initial_weights_files() -> list[Path]:
+    """Return the file that a training starts from by the settings, if it is one: its content decides, not its name."""
+    path = Path(settings().initial_weights).expanduser()
+    return [path] if path.is_file() else []

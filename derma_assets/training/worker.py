@@ -1,7 +1,7 @@
 """Taking part in the training of a chief that runs the graph: python -m derma_assets.training.worker
 
 With `TF_CONFIG` naming this process, the settings of the run of the chief, and `image_arrays` and `training_set` of its
-store below `DERMA_DATA_DIR`. It writes nothing; it ends when the training ends.
+store: fetched from object storage, or below `DERMA_DATA_DIR`. It stores nothing; it ends when the training ends.
 """
 
 import sys
@@ -12,6 +12,7 @@ import pandas as pd
 from derma_assets.errors import InputError, UserError
 from derma_assets.settings import settings
 from derma_assets.storage.paths import how_to_store, stored_path
+from derma_assets.storage.published import fetched_path
 from derma_assets.training.cluster import VARIABLE, cluster_from_environment
 from derma_assets.training.group import take_part
 from derma_assets.training.hardware import chosen_precision
@@ -55,9 +56,11 @@ def _job() -> TrainingJob:
 
 
 def _stored(asset: str, io_manager_key: str) -> Path:
-    path = stored_path(settings().store, asset, io_manager_key)
+    store = settings().store
+    path = fetched_path(store, asset, io_manager_key)
     if not path.exists():
-        raise InputError(f"{how_to_store(asset, path)}, or copy it from the chief's store.")
+        missing = how_to_store(asset, stored_path(store, asset, io_manager_key))
+        raise InputError(f"{missing}, in a store that the chief has too, or copy it from the chief's.")
     return path
 
 

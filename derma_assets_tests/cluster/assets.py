@@ -12,7 +12,7 @@ SUMMARY = "cross_validation_summary"
 SETTINGS = {
     "DERMA_DATASET": "sample",
     "DERMA_IMAGE_SIZE": "48",
-    "DERMA_EPOCHS": "3",
+    "DERMA_EPOCHS": "4",
     "DERMA_BOOTSTRAP_RESAMPLES": "100",
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }

@@ -19,5 +19,19 @@ if ! command -v apt-get > /dev/null; then
   exit 1
 fi
 echo "Installing ${missing[*]} ..."
+
+# Debian's packages start their servers, and have them started with the machine. The test starts servers of its own, so
+# this machine is left without: a policy refuses to start any meanwhile, and what was not enabled before is not after.
+enabled() {
+  { systemctl list-unit-files --state=enabled --no-legend 2> /dev/null || true; } | awk '{print $1}' | sort
+}
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+  trap 'rm -f $policy' EXIT
+  printf '#!/bin/sh\nexit 101\n' > $policy
+  chmod 755 $policy
+fi
+before=$(enabled)
 apt-get update -qq
 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" > /dev/null
+comm -13 <(echo "$before") <(enabled) | xargs --no-run-if-empty systemctl disable --quiet

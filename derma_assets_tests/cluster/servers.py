@@ -51,6 +51,7 @@ def environment(control: Host, hidden: Secrets, settings: Mapping[str, str]) -> 
         "DAGSTER_PG_USERNAME": "dagster",
         "DAGSTER_PG_PASSWORD": hidden.postgres,
         "DAGSTER_CODE_HOST": control.address,
+        "DAGSTER_STUDIES_HOST": control.address,
         "DERMA_EXECUTOR": "celery",
         "DERMA_BROKER_URL": f"amqp://derma:{hidden.rabbitmq}@{control.address}:{RABBITMQ_PORT}//",
         "DERMA_DATA_DIR": str(INSIDE / "data"),

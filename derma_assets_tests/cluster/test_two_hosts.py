@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -43,6 +44,8 @@ pytestmark = pytest.mark.cluster
 
 FOLDS = ("0", "1", "2", "3", "4")
 HOSTS = ("host-a", "host-b")
+# Where states of trainings are in object storage.
+UNFINISHED = "store/sample/unfinished/"
 # Generous: a busy machine is no error.
 STEP_S, BACKFILL_S = 900, 3600
 
@@ -56,6 +59,7 @@ class Told:
         victim: The host that was killed.
         fold: The fold that it was training.
         epochs: How many epochs of it were done.
+        resumed: After how many epochs the training of each fold went on that an asset was made of.
         runs: Finished runs by fold; the summary's under its name.
         steps: Of each, the steps and the hosts that took them, in order.
         objects: What object storage has, by key.
@@ -68,6 +72,7 @@ class Told:
     victim: str
     fold: str
     epochs: int
+    resumed: Mapping[str, int]
     runs: Mapping[str, dg.DagsterRun]
     steps: Mapping[str, list[tuple[str, str]]]
     objects: Mapping[str, bytes]
@@ -123,8 +128,11 @@ def _scenario(
     wait_until(lambda: _run(instance, first).status in FINISHED, "the run of what folds need", made, BACKFILL_S)
     assert _run(instance, first).is_success, _said(instance, first)
 
+    s3 = s3_client(env)
     backfill = launch_backfill(client, [*OF_FOLDS, SUMMARY], FOLDS)
-    victim, state = wait_until(lambda: _in_mid_training(made.hosts[1:]), "a fold in training", made, STEP_S, every=0.05)
+    victim, state = wait_until(
+        lambda: _in_mid_training(made.hosts[1:], s3), "a fold in training", made, STEP_S, every=0.05
+    )
     victim.kill()
     epochs = len(TrainingState.load(state).history)
     fold = state.parent.name.removeprefix("training-fold-")
@@ -140,7 +148,6 @@ def _scenario(
     }
     failed = {fold: _said(instance, run.run_id) for fold, run in runs.items() if not run.is_success}
     assert not failed, failed
-    s3 = s3_client(env)
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
     keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
     objects = {key: s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
@@ -149,6 +156,7 @@ def _scenario(
         victim=victim.name,
         fold=fold,
         epochs=epochs,
+        resumed={name: _resumed_after(instance, runs[name].run_id) for name in FOLDS},
         runs=runs,
         steps={
             name: steps_by_host(instance, run.run_id)
@@ -171,13 +179,23 @@ def _said(instance: dg.DagsterInstance, run_id: str) -> str:
     return "\n".join(event.user_message or str(event.dagster_event) for event in instance.all_logs(run_id))[-4000:]
 
 
-def _in_mid_training(hosts: list[Host]) -> tuple[Host, Path] | None:
-    """Return a host and the state of a training there that is an epoch old but not done, if there is one."""
+def _in_mid_training(hosts: list[Host], s3: Any) -> tuple[Host, Path] | None:
+    """Return a host and the state of a training there that is not done but in object storage, if there is one."""
+    found = s3.list_objects_v2(Bucket=BUCKET, Prefix=UNFINISHED).get("Contents", [])
+    shared = {one["Key"] for one in found}
     for host in hosts:
         for state in host.disk.rglob("training-fold-*/*.npz"):
-            if not state.name.startswith(".") and not TrainingState.load(state).finished:
+            if f"{UNFINISHED}{state.parent.name}/{state.name}" in shared and not TrainingState.load(state).finished:
                 return host, state
     return None
+
+
+def _resumed_after(instance: dg.DagsterInstance, run_id: str) -> int:
+    for record in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
+        made = record.asset_materialization
+        if made is not None and made.asset_key == dg.AssetKey("fold_model"):
+            return int(str(made.metadata["resumed_after_epoch"].value))
+    raise AssertionError(f"run {run_id} has made no fold_model")
 
 
 def _logs(made: Cluster) -> dict[str, bytes]:
@@ -216,6 +234,11 @@ def test_the_fold_of_the_killed_host_is_trained_again_on_the_other(told: Told) -
     # The others were trained once.
     often = Counter((fold, step) for fold in FOLDS for step, _ in told.steps[fold])
     assert {key for key, times in often.items() if times > 1} == {(told.fold, "fold_model")}
+
+
+def test_it_goes_on_where_the_killed_host_was(told: Told) -> None:
+    assert 1 <= told.resumed[told.fold] <= told.epochs
+    assert {told.resumed[fold] for fold in FOLDS if fold != told.fold} == {0}
 
 
 def test_the_figures_are_those_of_one_machine(told: Told) -> None:

@@ -146,6 +146,14 @@ def test_2_too_few_new_lesions_train_nothing(study: Study, batches: dict[str, Pa
         assert value(study.made(run, asset), "reused") is True, asset
     assert study.served == 2
 
+    # Taken away again: what is there then was there once, and is asked for all the same.
+    before = study.run_ids()
+    shutil.rmtree(study.incoming / batches["few"].name)
+    run = taken_in(study, batches["few"], before)
+    assert value(study.last("raw_metadata"), "batches_taken_in") == 1
+    assert value(study.made(run, "training_set"), "waiting_lesions") == 0
+    assert study.served == 2
+
 
 def test_3_wrong_diagnoses_train_a_worse_model_and_it_is_refused(study: Study, batches: dict[str, Path]) -> None:
     before = study.run_ids()
@@ -163,7 +171,7 @@ def test_4_a_run_that_fails_is_told(study: Study, batches: dict[str, Path], hook
     _, got = hook
     before = study.run_ids()
     assert got == []
-    shutil.copytree(batches["few"], study.incoming / "the-same-again")
+    shutil.copytree(batches["many"], study.incoming / "the-same-again")
     (document,) = until("the failure is told", study, lambda: got)
     assert "dropped twice" in document["error"]
     assert document["run_id"] in study.run_ids() - before

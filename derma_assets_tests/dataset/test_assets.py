@@ -1,5 +1,6 @@
 """The stage run by Dagster: what is stored, what is not done again, and what a person is told of bad input."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import pytest
 
 from derma_assets.dataset import assets, checks
 from derma_assets.dataset.image_arrays import ImageArrays
+from derma_assets.dataset.incoming import METADATA
 from derma_assets.dataset.shards import shard_names, shard_of
 from derma_assets.settings import settings
 from derma_assets.storage.io_managers import io_managers
 from derma_assets_tests.dataset.conftest import noise
+from derma_assets_tests.dataset.test_incoming import ALL, drop
 
 SHARDS = shard_names(len(assets.image_shards))
 
@@ -141,6 +144,47 @@ def test_a_file_that_only_moved_decodes_nothing(data_dir: Path, ham_folder: Path
     again = run()
     assert metadata_of(again, "raw_images")["files_read"] == 1
     assert of_shards(again, "reused") == [True] * len(SHARDS)
+
+
+def test_pictures_that_were_dropped_in_are_read_once(data_dir: Path) -> None:
+    drop(settings().incoming)
+    first = run()
+    assert (metadata_of(first, "raw_metadata")["files_read"], metadata_of(first, "raw_images")["pictures"]) == (10, 38)
+    again = run()
+    assert metadata_of(again, "raw_metadata")["files_read"] == metadata_of(again, "raw_images")["files_read"] == 0
+    drop(settings().incoming, "clinic-2", ALL.iloc[50:53])
+    more = run()
+    assert metadata_of(more, "raw_metadata")["files_read"] == metadata_of(more, "raw_images")["files_read"] == 3
+    assert data_dir in settings().incoming.parents
+
+
+@pytest.mark.usefixtures("data_dir")
+def test_a_batch_that_is_no_longer_whole_stops_the_run_and_one_that_was_taken_away_does_not() -> None:
+    folder = drop(settings().incoming)
+    first = run()
+    stored = settings().store / "raw_metadata.parquet"
+    before = stored.read_bytes()
+    (folder / "stray.jpg").write_bytes(b"")
+    assert "clinic-1 was taken in earlier and is no longer whole" in failure_of(run())
+    assert stored.read_bytes() == before
+    (folder / "stray.jpg").unlink()
+    assert version_of(run(), "raw_metadata") == version_of(first, "raw_metadata")
+    shutil.rmtree(folder)
+    assert metadata_of(run(), "raw_metadata")["images"] == 28
+
+
+@pytest.mark.usefixtures("data_dir")
+def test_a_batch_that_is_dropped_for_a_second_time_is_not_read_instead_of_the_first() -> None:
+    folder = drop(settings().incoming)
+    first = run()
+    copy = settings().incoming / "clinic-2"
+    shutil.copytree(folder, copy)
+    (copy / METADATA).unlink()
+    for picture in copy.rglob("*.jpg"):
+        picture.write_bytes(picture.read_bytes()[:50])
+    again = run()
+    assert again.success
+    assert version_of(again, "raw_images") == version_of(first, "raw_images")
 
 
 def edited(old: str, new: str) -> Callable[[str], str]:

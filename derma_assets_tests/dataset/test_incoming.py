@@ -7,8 +7,18 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from derma_assets.dataset.incoming import METADATA, read_batches, signature, with_batches
+from derma_assets.dataset import incoming as module
+from derma_assets.dataset.incoming import (
+    METADATA,
+    dropped_pictures,
+    read_batches,
+    signature,
+    stop_if_damaged,
+    with_batches,
+)
+from derma_assets.dataset.manifest import build_manifest, known_files
 from derma_assets.dataset.sample import sample_metadata
+from derma_assets.dataset.visible_files import visible_files
 from derma_assets.errors import InputError
 
 ALL = sample_metadata(seed=1)
@@ -87,6 +97,98 @@ def test_files_beside_the_batches_are_nobodys(incoming: Path) -> None:
     (incoming / "notes.txt").write_text("")
     drop(incoming, ".copying")
     assert [batch.folder.name for batch in read_batches(incoming)] == ["clinic-1"]
+
+
+def test_what_a_mac_adds_is_not_part_of_a_batch(incoming: Path) -> None:
+    folder = drop(incoming)
+    before = signature(folder)
+    (folder / "pictures" / f"._{NEW['image_id'].iloc[0]}.jpg").write_bytes(b"no picture")
+    (folder / f"._{METADATA}").write_bytes(b"no table")
+    (folder / ".DS_Store").write_bytes(b"")
+    trash = folder / "__MACOSX" / "pictures" / "ISIC_1.jpg"
+    trash.parent.mkdir(parents=True)
+    trash.write_bytes(b"no picture")
+    (batch,) = read_batches(incoming)
+    assert batch.is_whole
+    assert signature(folder) == before
+    assert set(dropped_pictures(incoming)) == set(NEW["image_id"])
+
+
+def test_what_is_known_is_not_read_again(incoming: Path) -> None:
+    folder, known = drop(incoming), {}
+    (first,) = read_batches(incoming, known)
+    assert (first.examined, len(known)) == (10, 10)
+    manifest = build_manifest(list(first.pictures), first.pictures, incoming, None).table
+    for remembered in (known, known_files(manifest)):
+        (again,) = read_batches(incoming, remembered)
+        assert again.is_whole
+        assert again.examined == 0
+    changed = folder / "pictures" / f"{NEW['image_id'].iloc[4]}.jpg"
+    changed.write_bytes(changed.read_bytes()[:200])
+    for _ in range(2):  # what is not whole is read each time
+        (torn,) = read_batches(incoming, known)
+        assert torn.examined == 1
+        assert changed.name in torn.waiting_for[0]
+
+
+def test_files_are_listed_without_reading_them_and_those_of_the_batch_that_was_taken_in_are_meant(
+    incoming: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = drop(incoming, "a")
+    again = incoming / "b" / f"{NEW['image_id'].iloc[0]}.jpg"
+    again.parent.mkdir()
+    again.write_bytes(b"half of")
+    monkeypatch.setattr(module, "examine", None)
+    monkeypatch.setattr(Path, "read_bytes", None)
+    assert dropped_pictures(incoming, ["b"])[again.stem] == again
+    assert dropped_pictures(incoming, ["a"]) == {path.stem: path for path in first.rglob("*.jpg")}
+    assert dropped_pictures(incoming / "nothing") == {}
+
+
+@pytest.mark.parametrize("taken_in", [["clinic-1"], []])
+@pytest.mark.parametrize("what", ["a picture gone", "a picture torn", "a picture more", "half a table", "no table"])
+def test_a_batch_that_was_taken_in_and_is_no_longer_whole_stops_the_run(
+    what: str, taken_in: list[str], incoming: Path
+) -> None:
+    folder = drop(incoming)
+    drop(incoming, "clinic-2", ALL.iloc[50:55])
+    earlier = with_batches(BASE, read_batches(incoming))
+    picture = folder / "pictures" / f"{NEW['image_id'].iloc[3]}.jpg"
+    match what:
+        case "a picture gone":
+            picture.unlink()
+        case "a picture torn":
+            picture.write_bytes(picture.read_bytes()[:100])
+        case "a picture more":
+            (folder / "stray.jpg").write_bytes(picture.read_bytes())
+        case "half a table":
+            (folder / METADATA).write_bytes((folder / METADATA).read_bytes()[:150])
+        case "no table":
+            (folder / METADATA).unlink()
+    batches = read_batches(incoming)
+    with pytest.raises(InputError, match="clinic-1 was taken in earlier and is no longer whole: ") as stopped:
+        stop_if_damaged(batches, with_batches(BASE, batches), earlier["image_id"], taken_in)
+    assert batches[0].waiting_for[0] in str(stopped.value)
+
+
+def test_a_batch_that_was_taken_away_or_is_not_taken_in_yet_stops_nothing(incoming: Path) -> None:
+    folder = drop(incoming)
+    drop(incoming, "clinic-2", ALL.iloc[50:55])
+    earlier = with_batches(BASE, read_batches(incoming))
+    shutil.rmtree(folder)
+    (drop(incoming, "clinic-3", ALL.iloc[60:65]) / METADATA).unlink()
+    shutil.copytree(incoming / "clinic-2", incoming / "clinic-4")
+    (incoming / "clinic-4" / METADATA).unlink()
+    batches = read_batches(incoming)
+    assert [batch.is_whole for batch in batches] == [True, False, False]
+    stop_if_damaged(batches, with_batches(BASE, batches), earlier["image_id"], ["clinic-1", "clinic-2"])
+
+
+def test_a_folder_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    refused: list[OSError] = []
+    (tmp_path / "file").write_text("")
+    assert visible_files(tmp_path / "file", refused.append) == []
+    assert refused[0].filename == str(tmp_path / "file")
 
 
 def test_a_signature_changes_with_what_is_written(incoming: Path) -> None:

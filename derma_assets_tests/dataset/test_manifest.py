@@ -16,7 +16,6 @@ from derma_assets.dataset.manifest import (
     build_manifest,
     explain_problems,
     manifest_fingerprint,
-    previous_manifest,
 )
 from derma_assets_tests.dataset.conftest import metadata_of, noise
 
@@ -106,10 +105,20 @@ def test_the_perceptual_hash_is_of_the_upright_picture(tmp_path: Path) -> None:
     assert hashes[0] == hashes[1]
 
 
-def test_a_damaged_or_older_manifest_is_ignored(ham_folder: Path, tmp_path: Path) -> None:
-    assert previous_manifest(tmp_path / "none.parquet") is None
-    (tmp_path / "damaged.parquet").write_bytes(b"PAR1 no")
-    assert previous_manifest(tmp_path / "damaged.parquet") is None
+def test_a_file_that_is_put_back_as_it_was_is_noticed(ham_folder: Path) -> None:
+    path = ham_folder / PART / "ISIC_0000002.jpg"
+    content, state = path.read_bytes(), path.stat()
+    path.write_bytes(content[:500] + bytes(len(content) - 500))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    spoilt = manifest_of(ham_folder).table
+    assert (spoilt["status"] != "ok").sum() == 1
+    path.write_bytes(content)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    again = manifest_of(ham_folder, spoilt)
+    assert (again.read, set(again.table["status"])) == (1, {"ok"})
+
+
+def test_a_manifest_of_another_version_is_ignored(ham_folder: Path) -> None:
     older = manifest_of(ham_folder).table.drop(columns="phash")
     assert manifest_of(ham_folder, older).read == 28
 

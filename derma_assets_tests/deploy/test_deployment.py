@@ -11,8 +11,11 @@ from derma_assets.settings import Settings
 from derma_assets_tests.running import ROOT
 
 DEPLOY = ROOT / "deploy"
-FILES = sorted(path for path in DEPLOY.iterdir() if path.is_file() and path.name != ".env")
+# Those that a person makes are not ours to check.
+FILES = sorted(path for path in DEPLOY.iterdir() if path.is_file() and path.name not in (".env", "settings.env"))
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+INSTANCE = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
+VALUES = yaml.safe_load((DEPLOY / "values.yaml").read_text())
 VARIABLE = re.compile(r"\b(?:DERMA|DAGSTER|AWS|POSTGRES|RABBITMQ|MINIO|HAM10000)_[A-Z0-9_]+\b")
 # Variables of the images of others.
 OF_IMAGES = {
@@ -61,6 +64,31 @@ def test_the_example_of_an_environment_has_no_secret_and_all_that_compose_asks_f
     assert set(re.findall(r"\$\{([A-Z0-9_]+)", (DEPLOY / "compose.yaml").read_text())) == set(given)
 
 
+def test_every_container_of_ours_reads_the_file_of_settings() -> None:
+    ours = [service for service in COMPOSE["services"].values() if service["image"] == COMPOSE["x-ours"]["image"]]
+    assert len(ours) == 8
+    for service in ours:
+        assert service["env_file"] == [{"path": "settings.env", "required": False}]
+        # Hosts may differ in what `auto` means to them.
+        assert service["environment"]["DERMA_PRECISION"] == "${DERMA_PRECISION:-float32}"
+        # A container that lives in another's network loses it when that one is started anew.
+        assert "network_mode" not in service
+    assert "settings.env" in (DEPLOY / ".env.example").read_text()
+    assert "--from-literal=DERMA_PRECISION=float32" in (ROOT / "docs" / "cluster.md").read_text()
+
+
+def test_the_data_of_rabbitmq_outlives_its_container() -> None:
+    rabbitmq = COMPOSE["services"]["rabbitmq"]
+    # The folder of its data is named after the host.
+    assert rabbitmq["hostname"] == "rabbitmq"
+    assert rabbitmq["volumes"] == ["rabbitmq:/var/lib/rabbitmq"]
+
+
+def test_postgresql_is_healthy_when_others_reach_it() -> None:
+    words = COMPOSE["services"]["postgres"]["healthcheck"]["test"]
+    assert words[words.index("-h") + 1] == "127.0.0.1"
+
+
 def test_services_depend_on_services_that_are_there() -> None:
     services = COMPOSE["services"]
     for service in services.values():
@@ -73,8 +101,7 @@ def test_services_depend_on_services_that_are_there() -> None:
 
 
 def test_modules_that_are_started_are_there() -> None:
-    values = yaml.safe_load((DEPLOY / "values.yaml").read_text())
-    charts = [one["dagsterApiGrpcArgs"] for one in values["dagster-user-deployments"]["deployments"]]
+    charts = [one["dagsterApiGrpcArgs"] for one in VALUES["dagster-user-deployments"]["deployments"]]
     words = [*_commands(COMPOSE["services"]), *charts]
     modules = {each[each.index(flag) + 1] for each in words for flag in ("-m", "-A") if flag in each}
     assert modules == {"derma_assets.definitions", "derma_assets.studies", "derma_assets.execution.celery_worker"}
@@ -91,15 +118,36 @@ def test_the_instance_takes_postgresql_from_the_environment(tmp_path: Path, monk
     config = reference.storage_data.config_dict
     assert config["postgres_db"]["password"] == {"env": "DAGSTER_PG_PASSWORD"}
     assert "value-of-" not in repr(reference)
-    concurrency = yaml.safe_load(text)["concurrency"]
-    values = yaml.safe_load((DEPLOY / "values.yaml").read_text())["concurrency"]
-    assert values["runs"]["maxConcurrentRuns"] == concurrency["runs"]["max_concurrent_runs"]
-    assert values["runs"]["tagConcurrencyLimits"] == concurrency["runs"]["tag_concurrency_limits"]
-    assert values["pools"]["defaultLimit"] == concurrency["pools"]["default_limit"]
+
+
+def test_the_chart_makes_the_same_instance() -> None:
+    daemon = VALUES["dagsterDaemon"]
+    monitoring = {**daemon["runMonitoring"], "pollIntervalSeconds": INSTANCE["run_monitoring"]["poll_interval_seconds"]}
+    assert VALUES["telemetry"] == INSTANCE["telemetry"] == {"enabled": False}
+    assert daemon["runRetries"] == _camel_case(INSTANCE["run_retries"])
+    assert monitoring == _camel_case(INSTANCE["run_monitoring"])
+    concurrency = VALUES["concurrency"]
+    assert concurrency.pop("enabled") is True
+    assert concurrency == {name: _camel_case(limits) for name, limits in INSTANCE["concurrency"].items()}
+
+
+def test_no_run_is_given_up_before_the_longest_step() -> None:
+    options = COMPOSE["services"]["rabbitmq"]["environment"]["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"]
+    assert int(options.split()[-1]) == 1000 * INSTANCE["run_monitoring"]["max_runtime_seconds"]
+
+
+def test_the_pods_may_do_what_they_do_as_the_user_of_the_image() -> None:
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    (writable,) = re.findall(r"install -d -o derma (.*)", dockerfile)
+    assert VALUES["global"]["dagsterHome"] in writable.split()
+    assert f"DAGSTER_HOME={VALUES['global']['dagsterHome']} " in dockerfile
+    webserver = VALUES["dagsterWebserver"]
+    assert webserver["service"]["port"] == webserver["readinessProbe"]["httpGet"]["port"] >= 1024
 
 
 def test_the_workspace_names_both_locations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DAGSTER_CODE_HOST", "control")
+    for name in ("DAGSTER_CODE_HOST", "DAGSTER_STUDIES_HOST"):
+        monkeypatch.setenv(name, "control")
     workspace = yaml.safe_load((DEPLOY / "workspace.yaml").read_text())
     assert process_workspace_config(workspace).success
     servers = {one["grpc_server"]["location_name"]: one["grpc_server"]["port"] for one in workspace["load_from"]}
@@ -107,7 +155,14 @@ def test_the_workspace_names_both_locations(monkeypatch: pytest.MonkeyPatch) -> 
         words[words.index("-m") + 1]: int(words[-1]) for words in _commands(COMPOSE["services"]) if "-m" in words
     }
     assert servers == started
+    for one in workspace["load_from"]:
+        host = COMPOSE["x-ours"]["environment"][one["grpc_server"]["host"]["env"]]
+        assert one["grpc_server"]["location_name"] in COMPOSE["services"][host]["command"]
 
 
 def _commands(services: dict[str, Any]) -> list[list[str]]:
     return [service["command"] for service in services.values() if "command" in service]
+
+
+def _camel_case(settings: dict[str, Any]) -> dict[str, Any]:
+    return {re.sub("_(.)", lambda found: found[1].upper(), name): value for name, value in settings.items()}

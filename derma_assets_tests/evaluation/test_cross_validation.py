@@ -13,6 +13,7 @@ from derma_assets.evaluation import fold_assets, tables
 from derma_assets.evaluation.cross_validation import fold_table, summary_table
 from derma_assets.settings import Settings
 from derma_assets.storage.io_managers import io_managers
+from derma_assets.training.hardware import chosen_precision
 from derma_assets_tests import small_study
 from derma_assets_tests.calibration.made_up import predictions
 
@@ -67,6 +68,9 @@ def test_folds_are_trained_tested_and_averaged(tmp_path: Path, monkeypatch: pyte
             [*upstream, *of_folds], partition_key=fold, selection=of_folds, resources=resources, instance=instance
         )
         assert run.success
+        (made,) = run.asset_materializations_for_node("fold_model")
+        # The setting may leave it to the host, and folds of several hosts are averaged.
+        assert made.metadata["precision"].value == chosen_precision(chosen.precision)
         stored = pd.read_parquet(chosen.store / "fold_predictions" / f"{fold}.parquet")
         assert set(stored.loc[stored["split"] == "test", "lesion_id"]) == set(
             splits.loc[splits["fold"] == int(fold), "lesion_id"]

@@ -17,6 +17,7 @@ from derma_assets.evaluation.drift_checks import arrivals_are_like_what_is_known
 from derma_assets.settings import Settings
 from derma_assets.storage.io_managers import io_managers
 from derma_assets.storage.paths import stored_path
+from derma_assets.storage.records import record_of, record_path, writing_record
 from derma_assets.training.predictor import feature_extractor
 from derma_assets_tests import small_study
 
@@ -95,9 +96,9 @@ def test_the_asset_compares_with_the_last_training_set_and_the_check_warns(
     assert check.severity == dg.AssetCheckSeverity.WARN
 
 
-def test_the_asset_says_how_unfamiliar_what_arrives_is_to_the_model_that_it_would_teach(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def arrivals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, list[dg.AssetsDefinition]]:
+    """A store with a model, its guard and its training set, and what 30 pictures that are new to them are made from."""
     chosen = Settings(dataset="sample", data_dir=tmp_path)
     monkeypatch.setattr(drift_assets, "settings", lambda: chosen)
     splits = small_study.splits()
@@ -120,9 +121,15 @@ def test_the_asset_says_how_unfamiliar_what_arrives_is_to_the_model_that_it_woul
     )
     dg.materialize(upstream, resources=io_managers(chosen.store))
     write_guard(stored_path(chosen.store, "input_guard", "folder"), guard)
-    parts = [*upstream, drift_assets.data_drift]
+    return chosen.store, [*upstream, drift_assets.data_drift]
+
+
+def test_the_asset_says_how_unfamiliar_what_arrives_is_to_the_model_that_it_would_teach(
+    arrivals: tuple[Path, list[dg.AssetsDefinition]],
+) -> None:
+    store, parts = arrivals
     with dg.DagsterInstance.ephemeral() as instance:
-        resources = io_managers(chosen.store)
+        resources = io_managers(store)
         run = dg.materialize(parts, selection="data_drift", resources=resources, instance=instance)
         warned = [log.user_message for log in instance.all_logs(run.run_id)]
     table = run.output_for_node("data_drift").set_index("measure")
@@ -133,3 +140,29 @@ def test_the_asset_says_how_unfamiliar_what_arrives_is_to_the_model_that_it_woul
     assert event.metadata["measures_drifted"].value >= 1
     # Said by the asset itself, which training_set waits for: before a training, whenever the check is run.
     assert any("unlike what the model was trained on" in line for line in warned)
+
+
+@pytest.mark.parametrize(
+    ("asset", "kind", "arrived"),
+    [("training_set", "table", 0), ("input_guard", "folder", 30), ("trained_model", "keras_model", 30)],
+)
+def test_what_is_damaged_is_not_compared_with(
+    asset: str,
+    kind: str,
+    arrived: int,
+    arrivals: tuple[Path, list[dg.AssetsDefinition]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store, parts = arrivals
+    stored = stored_path(store, asset, kind)
+    with writing_record(record_path(store, asset)) as keep:
+        keep(record_of(stored, "", None))
+    file = stored if stored.is_file() else max(stored.iterdir(), key=lambda path: path.stat().st_size)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    run = dg.materialize(parts, selection="data_drift", resources=io_managers(store))
+    (event,) = run.asset_materializations_for_node("data_drift")
+    assert event.metadata["arrived"].value == arrived
+    assert "unfamiliarity" not in set(run.output_for_node("data_drift")["measure"])
+    assert f"{stored} is damaged" in caplog.text

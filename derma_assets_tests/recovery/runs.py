@@ -14,7 +14,7 @@ import psutil
 from derma_assets_tests.running import BIN, ROOT, environment
 
 # The whole way from the files to the served bundle, with as little to compute as it allows.
-TO_THE_RELEASE = "*released_bundle"
+TO_THE_RELEASE = "*released_bundle,training_history"
 EPOCHS = 6
 SMALL = {
     "DERMA_DATASET": "sample",

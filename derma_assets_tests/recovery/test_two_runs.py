@@ -32,7 +32,12 @@ def test_steps_in_processes_of_their_own_do_not_get_in_each_others_way(
 ) -> None:
     settings = {**SMALL, "DERMA_EXECUTOR": "multiprocess"}
     selection = "raw_metadata,grouped_splits"
-    with begin(tmp_path, selection, settings) as one, begin(tmp_path, selection, settings) as other:
+    # Dagster's own files apart: two processes must not make its database at the same time.
+    homes = [tmp_path / name for name in ("one", "other")]
+    with (
+        begin(tmp_path, selection, settings, home=homes[0]) as one,
+        begin(tmp_path, selection, settings, home=homes[1]) as other,
+    ):
         one.wait()
         other.wait()
     assert_whole(tmp_path)

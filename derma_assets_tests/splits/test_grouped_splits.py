@@ -5,6 +5,7 @@ import pytest
 from derma_assets.diagnoses import CODES
 from derma_assets.errors import InputError
 from derma_assets.splits.grouped_splits import SIDES, count_by_side, split_by_lesion
+from derma_assets.storage.fingerprint import fingerprint_table
 from derma_assets_tests.splits.generated import metadata
 
 
@@ -52,6 +53,10 @@ def test_the_seed_decides() -> None:
     table = metadata()
     pd.testing.assert_frame_equal(split(table), split(table))
     assert (split(table)["split"] != split(table, seed=7)["split"]).any()
+
+
+def test_from_scratch_the_split_is_the_one_that_released_figures_are_of() -> None:
+    assert fingerprint_table(split(metadata())) == "0fa5eb18faaadea7"
 
 
 def test_lesions_stay_where_they_were_when_the_data_grow() -> None:

@@ -24,6 +24,7 @@ from derma_assets.storage.published import (
     fetched_partition,
     fetched_partitions,
     fetched_path,
+    keep_check,
     known_record,
     missing_files,
     publish_again,
@@ -105,8 +106,19 @@ def test_a_key_says_what_is_there_and_is_never_written_to_twice(shared: Shared, 
     assert written.happened == 1, "only the file that changed is uploaded"
     files = {key for key in before if "/files/" in key}
     assert all(before[key] == after[key] for key in files)
-    assert all(key.startswith("derma/sample/files/asset/") and len(key.split("/")[4]) == 64 for key in files)
+    assert all(key.startswith("derma/sample/files/") and len(key.split("/")[3]) == 64 for key in files)
     assert sorted(key for key in after if "/files/" not in key) == ["derma/sample/.records/asset.json"]
+
+
+def test_what_two_assets_have_is_there_once(shared: Shared, tmp_path: Path) -> None:
+    a, b = shared.machine("a"), shared.machine("b")
+    store(a, "folder", folder_of(tmp_path / "shard", pixels=b"pixels"), asset="shard")
+    written = shared.proxy.make(Fault("slow", method="PUT", key="/files/"))
+    store(a, "folder", folder_of(tmp_path / "arrays", pixels=b"pixels", index=b"index"), asset="arrays")
+    assert written.happened == 1
+    assert len([key for key in shared.objects() if key.endswith("/pixels")]) == 1
+    assert contents(load(b, "folder", "shard")) == {"pixels": b"pixels"}
+    assert contents(load(b, "folder", "arrays")) == {"pixels": b"pixels", "index": b"index"}
 
 
 def test_stores_in_one_bucket_keep_apart(shared: Shared) -> None:
@@ -308,6 +320,53 @@ def test_what_no_record_names_is_removed_a_day_later(
     assert clean.main(["--remove"]) == 0
     assert len(shared.objects()) == len(everything) - 2
     assert load(b, "document") == load(b, "document", "other") == {"number": 2}
+
+
+FOREIGN = {
+    "a field more": b'{"record": {"made_from": "", "data_version": "1", "sha256": {}}, "stored_as": "later", '
+    b'"bytes_of": {}, "stored_at": 1, "packed": true}',
+    "no record": b"{}",
+    "no JSON": b"<html>",
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_nothing_is_removed_where_a_record_is_of_another_version(
+    name: str, shared: Shared, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DERMA_STORAGE", shared.address())
+    monkeypatch.setenv("DERMA_STORAGE_ATTEMPTS", "1")
+    settings.cache_clear()
+    a = shared.machine("a")
+    for number in (1, 2):
+        store(a, "document", {"number": number})
+    key = "derma/sample/.records/later.json"
+    shared.server.client.put_object(Bucket=shared.bucket, Key=key, Body=FOREIGN[name])
+    everything = shared.objects()
+    later = time.time() + 25 * 3600
+    monkeypatch.setattr(clean.time, "time", lambda: later)
+    assert clean.main(["--remove"]) == 1
+    assert ".records/later.json" in capsys.readouterr().err
+    assert shared.objects() == everything
+
+
+def test_only_files_and_states_are_removed(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DERMA_STORAGE", shared.address())
+    settings.cache_clear()
+    a = shared.machine("a")
+    store(a, "document", {"number": 1})
+    keep_check(a, "parity", {"made_from": "1"})
+    kept = shared.objects().keys()
+    beside = {"derma/sample/served/current", "derma/served/current", "derma/filesystem", "files/x", "served/files/x"}
+    gone = {"derma/sample/files/0/x", "derma/sample/unfinished/training/0.npz"}
+    for key in beside | gone:
+        shared.server.client.put_object(Bucket=shared.bucket, Key=key, Body=b"x")
+    later = time.time() + 25 * 3600
+    monkeypatch.setattr(clean.time, "time", lambda: later)
+    assert clean.main(["--remove"]) == 0
+    assert shared.objects().keys() == kept | beside
 
 
 MESSAGES = {

@@ -9,10 +9,13 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+import pandas as pd
 import pytest
 
+from derma_assets.automation.run_tags import DATA
 from derma_assets.browser.bundle import MANIFEST
 from derma_assets.browser.parity_record import parity_of, record_parity
+from derma_assets.errors import InputError
 from derma_assets.evaluation.model_card.__main__ import where
 from derma_assets.evaluation.model_card.card import HTML, MARKDOWN
 from derma_assets.settings import settings
@@ -21,10 +24,12 @@ from derma_assets.storage.fingerprint import sha256_of_files
 from derma_assets.storage.io_managers import io_managers
 from derma_assets.storage.locks import holding
 from derma_assets.storage.paths import building_folder, scratch_path, stored_path
-from derma_assets.storage.published import fetched_path
+from derma_assets.storage.published import fetched_path, what_was_stored
+from derma_assets.training import worker
 from derma_assets.training.checkpoint import TrainingState
 from derma_assets_tests.s3_server import ACCESS_KEY, SECRET_KEY, Fault
 from derma_assets_tests.shared_bucket import Shared
+from derma_assets_tests.splits.test_dealt_lesions import BASE, FIRST, SECOND, THIRD, Study, assert_where_they_were
 from derma_assets_tests.test_reuse import Graph
 
 
@@ -37,7 +42,7 @@ class Pictures:
     calls: list[str] = field(default_factory=list)
     version: str = "1"
 
-    def run(self, *selection: str) -> dg.ExecuteInProcessResult:
+    def run(self, *selection: str, force: bool = False) -> dg.ExecuteInProcessResult:
         self.calls.clear()
         graph = self
 
@@ -66,6 +71,8 @@ class Pictures:
                 resources=io_managers(self.store),
                 instance=instance,
                 selection=list(selection) or None,
+                # As in the launchpad, where nobody but this resource is told.
+                run_config={"resources": {"reuse": {"config": {"store": str(self.store), "force": force}}}},
             )
 
     def fetched(self) -> set[str]:
@@ -117,7 +124,7 @@ def test_what_another_machine_has_replaced_is_read_whole(shared: Shared) -> None
     for picture in (b"two", b"three"):
         a.picture = b.picture = picture
         a.run("pictures")
-        read = shared.proxy.make(Fault("slow", method="GET", key="/files/pictures/"))
+        read = shared.proxy.make(Fault("slow", method="GET", key="/files/"))
         b.run("figure", "report")
         shared.proxy.faults = []
         assert b.calls == ["figure", "report"]
@@ -141,6 +148,25 @@ def test_what_is_no_longer_in_the_bucket_is_made_again(damage: str, shared: Shar
     a.run()
     assert a.calls == [], "a has a copy, which it puts back"
     assert shared.objects()[key] == b"one"
+
+
+def test_other_bytes_in_the_bucket_are_mended_by_force(shared: Shared, caplog: pytest.LogCaptureFixture) -> None:
+    a, b, c = (Pictures(shared.machine(name)) for name in "abc")
+    a.run()
+    (key,) = (key for key in shared.objects() if key.endswith("/pixels"))
+    shared.server.client.put_object(Bucket=shared.bucket, Key=key, Body=b"eno")  # as long as what was there
+    b.version = "2"
+    with pytest.raises(dg.Failure, match=f"{key} is damaged.*DERMA_FORCE=1"):
+        b.run("report")
+    assert what_was_stored(b.store, "pictures", "folder") is None
+    assert f"{key} is damaged" in caplog.text
+    b.run("pictures")
+    assert shared.objects()[key] == b"eno", "nobody looks at the bytes of what need not be fetched"
+    forced = b.run("pictures", force=True)
+    assert b.calls == ["pictures"]
+    assert shared.objects()[key] == b"one"
+    assert forced.asset_materializations_for_node("pictures")[0].metadata["forced"].value is True
+    assert (fetched_path(c.store, "pictures", "folder") / "pixels").read_bytes() == b"one"
 
 
 def test_a_run_that_could_not_publish_is_made_good_without_computing(shared: Shared) -> None:
@@ -190,6 +216,22 @@ def test_who_holds_a_version_keeps_it(shared: Shared) -> None:
         assert pixels.read_bytes() == b"one"
 
 
+def test_lesions_stay_where_they_were_whichever_machine_deals_them(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    a, b, c = (Study(shared.folder / name, monkeypatch, shared.address()) for name in "abc")
+    first = a.sides(BASE, FIRST)
+    second = b.sides(BASE, SECOND)
+    grown = a.sides(BASE, FIRST, SECOND)
+    assert_where_they_were(first, grown)
+    assert_where_they_were(second, grown)
+    record = json.loads(shared.objects()["derma/sample/.records/grouped_splits.json"])
+    (key,) = (key for key in shared.objects() if record["record"]["sha256"]["."] in key)
+    shared.server.client.put_object(Bucket=shared.bucket, Key=key, Body=bytes(record["bytes_of"]["."]))
+    assert_where_they_were(grown, c.sides(BASE, FIRST, SECOND, THIRD))
+    assert f"{key} is damaged" in caplog.text
+
+
 def test_plain_commands_find_what_another_machine_has_made(
     shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +250,29 @@ def test_plain_commands_find_what_another_machine_has_made(
     assert str(stored_path(b, "model_card", "folder") / HTML) in where(settings())
 
 
+def test_a_worker_of_a_training_fetches_what_it_learns_from(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (
+        ("STORAGE", shared.address()),
+        ("DATA_DIR", str(shared.folder / "b")),
+        ("PRECISION", "float32"),
+    ):
+        monkeypatch.setenv(f"DERMA_{name}", value)
+    settings.cache_clear()
+    with pytest.raises(InputError, match="image_arrays has not been stored yet"):
+        worker._job()
+    managers = io_managers(shared.machine("a"))
+    pictures = shared.folder / "pictures"
+    pictures.mkdir()
+    (pictures / "pixels").write_bytes(b"pixels")
+    chosen = pd.DataFrame({"image_id": ["one"], "dx": ["nv"], "split": ["train"]})
+    for name, key, value in (("image_arrays", "folder", pictures), ("training_set", "table", chosen)):
+        managers[key].handle_output(dg.build_output_context(asset_key=dg.AssetKey(name)), value)
+    job = worker._job()
+    assert job.arrays == stored_path(shared.machine("b"), "image_arrays", "folder")
+    assert (job.arrays / "pixels").read_bytes() == b"pixels"
+    pd.testing.assert_frame_equal(job.splits, chosen)
+
+
 def test_another_machine_goes_on_with_a_training(shared: Shared, caplog: pytest.LogCaptureFixture) -> None:
     a, b = (scratch_path(shared.machine(name), "training") / "identity.npz" for name in "ab")
     assert TrainingState.load(b).history == []
@@ -220,6 +285,24 @@ def test_another_machine_goes_on_with_a_training(shared: Shared, caplog: pytest.
     TrainingState([{"epoch": 1.0}, {"epoch": 2.0}]).save(a)
     assert "another machine could not go on with identity.npz" in caplog.text, "the training itself goes on"
     assert len(TrainingState.load(a).history) == 2
+
+
+def test_a_run_is_tagged_with_data_that_another_machine_has_read(shared: Shared) -> None:
+    @stage_asset("dataset", code_version="1", io_manager_key="document")
+    def raw_metadata() -> dg.MaterializeResult:
+        return dg.MaterializeResult(value={}, data_version=dg.DataVersion("of-these-pictures"))
+
+    @stage_asset("splits", code_version="1", io_manager_key="document")
+    def beside() -> dg.MaterializeResult:
+        return dg.MaterializeResult(value={})
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        for machine, asset in (("a", "raw_metadata"), ("b", "beside")):
+            resources = io_managers(shared.machine(machine))
+            run = dg.materialize([raw_metadata, beside], selection=asset, instance=instance, resources=resources)
+            stored_run = instance.get_run_by_id(run.run_id)
+            assert stored_run is not None
+            assert stored_run.tags[DATA] == "of-these-pictures"
 
 
 def test_no_secret_is_written_anywhere(shared: Shared, capfd: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.errors import InputError
 from derma_assets.settings import Settings
+from derma_assets.training import weights_file
 from derma_assets.training.mobilenet import build_classifier
 from derma_assets.training.recipe import DEFAULT, named_recipe
 from derma_assets.training.train import BackboneChoice, train_classifier, training_identity
@@ -163,3 +164,12 @@ def test_weights_without_word_of_what_they_learnt_from_are_refused(released: Pat
     copy.write_bytes(released.read_bytes())
     with pytest.raises(InputError, match=r"splits\.parquet is missing"):
         refuse_learnt_from(copy, small_study.splits())
+
+
+def test_the_file_that_training_starts_from_decides_by_its_content(
+    released: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for weights, files in ((str(released), [released]), ("imagenet", []), ("release", [released])):
+        chosen = Settings(backbone_weights=weights, release_dir=released.parent)
+        monkeypatch.setattr(weights_file, "settings", lambda chosen=chosen: chosen)
+        assert weights_file.initial_weights_files() == files
