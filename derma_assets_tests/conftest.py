@@ -1,8 +1,16 @@
-"""Where tests run side by side, those of one folder stay together: what its fixtures make is made once."""
+"""Fixtures of more than one stage, and where tests run side by side, those of one folder stay together.
+
+What the fixtures of a folder make is then made once. There is one S3 server for all folders of a process: a client is
+bound to the first address that it is made for.
+"""
 
 from pathlib import Path
 
 import pytest
+
+from derma_assets_tests.shared_bucket import new_client, proxy, server, shared
+
+__all__ = ["new_client", "proxy", "server", "shared"]
 
 _HERE = Path(__file__).parent
 

@@ -55,6 +55,7 @@ def attempt(
     seed: int,
     margins: Mapping[str, float] = MARGINS,
     unpassed: Sequence[str] = (),
+    anew: bool = False,
 ) -> Attempt:
     """Serve a bundle from now on if nothing speaks against it.
 
@@ -73,6 +74,7 @@ def attempt(
         seed: Of the resamples.
         margins: By how much each figure may be worse, for the gate.
         unpassed: What other checks have against it, a sentence each; any stops it, under each rule.
+        anew: Put what is served into object storage anew, whatever seems to be there.
 
     Raises:
         StorageError: it cannot be written, or object storage cannot be reached; what was served is served on.
@@ -81,7 +83,7 @@ def attempt(
         tries = 0
         while True:
             pull(folder)
-            put_back(folder)
+            put_back(folder, anew)
             try:
                 return _tried(bundle, judged, folder, rule, document, _Gate(resamples, seed, margins), unpassed)
             except Overtaken:

@@ -58,6 +58,7 @@ def released_bundle(
         seed=chosen.seed,
         margins={**MARGINS, "ece": chosen.ece_margin},
         unpassed=unpassed,
+        anew=chosen.force,
     )
     document = {
         "served": None if came.served is None else came.served.number,

@@ -37,9 +37,9 @@ FILES, INDEX = "promoted", "served.json"
 _COPIED = ".copied.json"
 
 _OF_THE_SERVED = (
-    "{address} has lost a file of what is served, number {name}: materialize released_bundle on a machine that has a "
-    f"whole copy, which puts it back; if none has, remove {INDEX} there, and the next bundle is promoted without a "
-    "comparison. ({error})"
+    "{address} has lost a file of what is served, number {name}: materialize released_bundle with DERMA_FORCE=1 "
+    f"on a machine that has a whole copy, which puts it back; if none has, remove {INDEX} there: the next bundle is "
+    "promoted without a comparison. ({error})"
 )
 
 _log = logging.getLogger(__name__)
@@ -203,24 +203,32 @@ def push(folder: Path, index: Index) -> None:
     _remove_old(remote, {one: about for one, about in there.items() if one not in named})
 
 
-def put_back(folder: Path) -> None:
+def put_back(folder: Path, anew: bool = False) -> None:
     """Put into the bucket what it names and has no longer, from a working copy as `pull` has left it.
+
+    Args:
+        folder: The working copy.
+        anew: Put every file, also one that seems to be there: its bytes may have been damaged.
 
     Raises:
         StorageError: object storage cannot be reached.
     """
     remote, index = remote_of(folder), _copied(folder)
     if remote is not None and index is not None:
-        _put_files(remote, folder, index, index)
+        _put_files(remote, folder, index, index, anew)
 
 
-def _put_files(remote: RemoteStore, folder: Path, index: Index, before: Index | None) -> dict[str, dict[str, Any]]:
+def _put_files(
+    remote: RemoteStore, folder: Path, index: Index, before: Index | None, anew: bool = False
+) -> dict[str, dict[str, Any]]:
     """Put the files of an index that the bucket does not have, and return what it had before, see `objects`."""
     there = remote.objects(FILES)
     named = before.keys() if before else {}
     # One that no index names may be removed any moment: put it anew, which makes it young.
     young = time.time() - DAY_S / 2
-    kept = {one for one, about in there.items() if one in named or about["LastModified"].timestamp() > young}
+    kept = {
+        one for one, about in there.items() if not anew and (one in named or about["LastModified"].timestamp() > young)
+    }
     files = {one: path for one, where in index.keys().items() if (path := folder.joinpath(*where)).is_file()}
     remote.upload({
         one: path for one, path in files.items() if one not in kept or there[one]["size"] != path.stat().st_size

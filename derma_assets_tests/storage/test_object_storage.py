@@ -31,7 +31,7 @@ from derma_assets.storage.published import (
 )
 from derma_assets.storage.remote import RemoteStore
 from derma_assets_tests.s3_server import Fault
-from derma_assets_tests.storage.conftest import Shared
+from derma_assets_tests.shared_bucket import Shared
 
 
 class Model:

@@ -28,8 +28,8 @@ from derma_assets.storage.published import fetched_path, what_was_stored
 from derma_assets.training import worker
 from derma_assets.training.checkpoint import TrainingState
 from derma_assets_tests.s3_server import ACCESS_KEY, SECRET_KEY, Fault
+from derma_assets_tests.shared_bucket import Shared
 from derma_assets_tests.splits.test_dealt_lesions import BASE, FIRST, SECOND, THIRD, Study, assert_where_they_were
-from derma_assets_tests.storage.conftest import Shared
 from derma_assets_tests.test_reuse import Graph
 
 

@@ -10,7 +10,7 @@ from derma_assets.storage.fingerprint import sha256_of_files
 from derma_assets.storage.paths import store_path
 from derma_assets_tests.running import command, environment, materialize, said
 from derma_assets_tests.s3_server import ACCESS_KEY, SECRET_KEY, Fault
-from derma_assets_tests.storage.conftest import Shared
+from derma_assets_tests.shared_bucket import Shared
 
 pytestmark = pytest.mark.cluster
 
