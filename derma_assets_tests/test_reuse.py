@@ -202,7 +202,7 @@ def test_a_check_that_fails_takes_back_that_it_has_passed(graph: Graph) -> None:
 
 
 def test_a_run_killed_between_content_and_record_is_not_trusted(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    from derma_assets.storage import io_managers as module
+    from derma_assets.storage import storing as module
 
     graph.numbers = [9, 8, 7]
     with monkeypatch.context() as patched:
