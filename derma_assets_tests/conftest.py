@@ -15,6 +15,7 @@ __all__ = ["new_client", "proxy", "server", "shared"]
 _HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test its folder as the group that one process works through."""
     for item in items:
