@@ -26,18 +26,21 @@ def _known(incoming: Path) -> Known:
 
 
 @dg.sensor(
-    # Of a picture that was replaced the metadata know nothing, but its hash in raw_images does.
     asset_selection=dg.AssetSelection.assets("raw_metadata", "raw_images"),
     minimum_interval_seconds=_EVERY_S,
     default_status=_STATUS,
 )
 def new_pictures(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """Reads metadata and pictures anew once a batch of new pictures is whole; `new_content` takes it from there."""
+    """Has metadata or pictures read anew once a batch of new ones is whole; `new_content` takes it from there."""
     found = look(settings().incoming, context.cursor, _known(settings().incoming))
     if found.request is None:
         return dg.SensorResult(skip_reason=found.said, cursor=found.cursor)
     context.log.info(found.said)
-    request = dg.RunRequest(run_key=found.request, tags={**run_tags(), **_AGAIN, "derma/incoming": found.request})
+    request = dg.RunRequest(
+        run_key=found.request,
+        asset_selection=[dg.AssetKey(found.of)],
+        tags={**run_tags(), **_AGAIN, "derma/incoming": found.request},
+    )
     return dg.SensorResult(run_requests=[request], cursor=found.cursor)
 
 

@@ -4,9 +4,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from derma_assets.dataset.incoming import read_batches, signature
+from derma_assets.dataset.incoming import METADATA, read_batches, signature
 from derma_assets.dataset.manifest import Known
-from derma_assets.storage.fingerprint import fingerprint_json
+from derma_assets.storage.fingerprint import fingerprint_json, sha256_of_file
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,14 @@ class Look:
         request: Name of what is new and whole; None if there is no such thing. The name tells also what was asked for
             before: Dagster starts no second run of one name, and a batch that is taken away leaves what was there once.
         said: What is waited for, or what is new.
+        of: The asset that has to look: `raw_metadata`, or `raw_images` where no table has changed but a picture has,
+            of which the metadata know nothing. Never both: what is below would be asked for between the two.
     """
 
     cursor: str
     request: str | None
     said: str
+    of: str = "raw_metadata"
 
 
 def look(folder: Path, cursor: str | None, known: Known | None = None) -> Look:
@@ -39,7 +42,7 @@ def look(folder: Path, cursor: str | None, known: Known | None = None) -> Look:
     Raises:
         InputError: the folder cannot be read.
     """
-    before = json.loads(cursor) if cursor else {"signature": None, "asked": None, "request": None}
+    before = json.loads(cursor) if cursor else {"signature": None, "asked": None, "tables": None, "request": None}
     now = _state(folder)
     if now != before["signature"]:
         return Look(json.dumps({**before, "signature": now}), None, f"{folder} has changed since the last look")
@@ -53,8 +56,10 @@ def look(folder: Path, cursor: str | None, known: Known | None = None) -> Look:
     if asked == before["asked"] or not (whole or before["asked"]):
         return Look(json.dumps(before), None, "; ".join(waiting) or "nothing new")
     said = "; ".join([f"whole: {', '.join(path.name for path in whole) or 'none any more'}", *waiting])
+    tables = fingerprint_json({path.name: sha256_of_file(path / METADATA) for path in whole})
     request = fingerprint_json([before["request"], asked])
-    return Look(json.dumps({**before, "asked": asked, "request": request}), request, said)
+    after = json.dumps({**before, "asked": asked, "tables": tables, "request": request})
+    return Look(after, request, said, "raw_images" if tables == before["tables"] else "raw_metadata")
 
 
 def _state(folder: Path) -> str:

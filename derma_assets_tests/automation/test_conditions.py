@@ -50,6 +50,13 @@ def test_new_metadata_ask_for_all_that_is_below_in_one_tick(daemon: Daemon) -> N
     assert daemon.tick() == set()
 
 
+def test_a_replaced_picture_asks_for_what_is_made_of_pictures(daemon: Daemon) -> None:
+    daemon.made("raw_images", "2")
+    asked = daemon.tick()
+    assert {"image_arrays", "training_set", "trained_model", "released_bundle"} <= asked
+    assert asked.isdisjoint({"raw_metadata", "raw_images", "grouped_splits", "web_app"})
+
+
 def test_a_changed_threshold_asks_for_what_is_below_it(daemon: Daemon) -> None:
     daemon.made("operating_points", "2")
     asked = daemon.tick()

@@ -88,6 +88,25 @@ def test_what_was_there_once_is_asked_for_again_under_another_name(tmp_path: Pat
     assert len(set(asked)) == len(asked) == len(there)
 
 
+def test_of_a_picture_that_is_replaced_the_pictures_are_asked_for(tmp_path: Path) -> None:
+    incoming, asked, cursor = tmp_path / "incoming", [], None
+    folder = drop(incoming)
+    names = NEW["image_id"]
+    pictures = [folder / "pictures" / f"{name}.jpg" for name in names.iloc[:2]]
+    for change in ("nothing", "picture", "table"):
+        if change == "picture":
+            pictures[0].write_bytes(pictures[1].read_bytes())
+        if change == "table":
+            table = (folder / METADATA).read_text()
+            (folder / METADATA).write_text(table.replace("female", "male"))
+            pictures[0].touch()
+        for _ in range(3):
+            found = look(incoming, cursor)
+            cursor = found.cursor
+            asked += [found.of] if found.request else []
+    assert asked == ["raw_metadata", "raw_images", "raw_metadata"]
+
+
 def test_a_second_batch_is_asked_for_though_a_third_is_not_whole(tmp_path: Path) -> None:
     incoming = tmp_path / "incoming"
     drop(incoming, "a", ALL.iloc[40:50])
@@ -119,6 +138,7 @@ def test_the_sensor_asks_for_the_metadata(tmp_path: Path, monkeypatch: pytest.Mo
     (request,) = asked
     assert request.run_key == request.tags["derma/incoming"]
     assert request.tags["dagster/max_retries"] == "2"
+    assert request.asset_selection == [dg.AssetKey("raw_metadata")]
 
 
 def test_the_sensor_reads_no_picture_twice_nor_one_that_the_last_run_knows(
