@@ -56,7 +56,12 @@ def released_bundle(
         },
         resamples=chosen.bootstrap_resamples,
         seed=chosen.seed,
-        margins={**MARGINS, "ece": chosen.ece_margin},
+        margins={
+            **MARGINS,
+            "melanoma_sensitivity": chosen.sensitivity_margin,
+            "referral_sensitivity": chosen.sensitivity_margin,
+            "ece": chosen.ece_margin,
+        },
         unpassed=unpassed,
         anew=chosen.force,
     )
