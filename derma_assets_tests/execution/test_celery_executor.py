@@ -84,7 +84,7 @@ def run(instance: dg.DagsterInstance) -> dg.JobExecutionResult:
 
     running = threading.Thread(target=execute, daemon=True)
     running.start()
-    running.join(timeout=90)
+    running.join(timeout=600)
     assert results, "the run does not end"
     return results[0]
 

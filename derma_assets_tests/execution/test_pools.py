@@ -30,7 +30,7 @@ def test_a_step_waits_while_another_run_makes_the_asset(tmp_path: Path, capfd: p
                 run.result(timeout=5)
             assert not (tmp_path / "store" / "alone.json").exists()
             pools.free_concurrency_slots_for_run("another-run")
-            assert run.result(timeout=120).success
+            assert run.result(timeout=600).success
         assert "blocked" in capfd.readouterr().err
 
 

@@ -123,7 +123,7 @@ def test_lower_precision_computes_nearly_the_same(tmp_path: Path) -> None:
     losses, moved = {}, {}
     precisions: tuple[Precision, ...] = ("float32", "bfloat16_products", "mixed_float16")
     for precision in precisions:
-        model = build_classifier(32, alpha=0.25, weights="random", trainable_layers=86, dropout=0.0, seed=3)
+        model = build_classifier(32, alpha=0.25, weights="random", trainable_layers=FEW, dropout=0.0, seed=3)
         start = model.get_weights()
         path = tmp_path / f"{precision}.npz"
         losses[precision] = fit(model, pixels, *data, recipe, seed=42, state_path=path, precision=precision)["loss"]
