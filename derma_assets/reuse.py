@@ -1,9 +1,10 @@
 """Nothing is computed twice: an asset whose origins are as they were answers with what is stored.
 
 Dagster runs every selected asset, changed or not (dagster-io/dagster issue 14842). Here an asset first compares the
-fingerprint of all that decides its content (its code version, which holds the settings it reads, its run config, and
-the data versions of what it is made from) with that in the record of what is stored. If they are equal and the
-stored files are intact, it gives the same data version and metadata again, with `reused` true, and computes nothing.
+fingerprint of all that decides its content (its code version, which holds the settings it reads and the recipe that it
+trains by, its run config, and the data versions of what it is made from) with that in the record of what is stored. If
+they are equal and the stored files are intact, it gives the same data version and metadata again, with `reused` true,
+and computes nothing.
 Content decides, not times. From that look until its result is stored a step is alone with what it writes: the second of
 two runs waits, then finds what the first one has stored.
 """
@@ -60,6 +61,7 @@ def reusing(
     unversioned: Collection[str] = (),
     files: Callable[[], Iterable[Path]] = tuple,
     decided_by: Mapping[str, Callable[[Any], Any]] = MappingProxyType({}),
+    also: Callable[[dg.AssetExecutionContext], Any] = lambda _: None,
 ) -> Callable[..., Any]:
     """Wrap an asset's function: it is not called where all that was asked for is stored and would come out the same.
 
@@ -71,6 +73,8 @@ def reusing(
         files: Returns the files beside the graph whose content decides, too; they are read, so they should be small.
         decided_by: For an input of which only a part decides: gives that part of the loaded value, as JSON can hold it.
             Of every other input the data version decides.
+        also: Given the step's context, returns what else decides, as JSON can hold it: what a partition's name or the
+            run config stands for. None: nothing.
     """
     signature = inspect.signature(compute)
 
@@ -87,7 +91,7 @@ def reusing(
             for asset in absent:  # while nothing is held: whoever reads an older version is waited for
                 fetch(Path(context.resources.reuse.store), *asset)
             with _alone(context, _upstream(context), ours) as upstream:
-                origins = _origins(context, upstream, unversioned, files(), parts)
+                origins = _origins(context, upstream, unversioned, files(), parts, also(context))
                 if look:
                     reused = {name: _reusable(context, name, io_manager_keys[name], origins[name]) for name in names}
                     if all(reused.values()):
@@ -174,6 +178,7 @@ def _origins(
     unversioned: Collection[str],
     files: Iterable[Path],
     parts: Mapping[str, Any],
+    also: Any,
 ) -> dict[str, str]:
     """Return, for each asset of a step, the fingerprint of all that decides it; empty if one upstream has no record."""
     upstream: dict[str, Any] = {}
@@ -195,6 +200,8 @@ def _origins(
     beside = {f"{path.parent.name}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     if beside:
         shared["files"] = beside
+    if also is not None:
+        shared["also"] = also
     codes = context.assets_def.code_versions_by_key
     return {key.path[-1]: fingerprint_json([codes.get(key), shared]) for key in context.selected_asset_keys}
 

@@ -68,6 +68,7 @@ def stage_asset(
     automatic: bool = True,
     reads_files: Callable[[], Iterable[Path]] = tuple,
     decided_by: Mapping[str, Callable[[Any], Any]] = MappingProxyType({}),
+    also: Callable[[dg.AssetExecutionContext], Any] = lambda _: None,
     needs: Need = DEFAULT_NEED,
     **asset_arguments: Any,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
@@ -75,7 +76,8 @@ def stage_asset(
 
     See `settings_version` for the two arguments that decide when the UI shows the asset as stale and when its stored
     result is given again; `reuse` is false of what reads files that Dagster knows nothing of.
-    `reads_files` names small files whose content decides as well, `decided_by` the part of an input that decides.
+    `reads_files` names small files whose content decides as well, `decided_by` the part of an input that decides,
+    `also` what else does: all three as in `reusing`.
     What is `of_training_set` takes from `image_arrays` only the pictures that `training_set` names.
     What is not `automatic` is made only when someone asks for it.
     `needs` says on which kind of machine it is made, see `execution/needs.py`.
@@ -100,7 +102,15 @@ def stage_asset(
             **asset_arguments,
         )
         keys = {compute.__name__: io_manager_key}
-        reused = reusing(compute, keys, look=reuse, unversioned=unversioned, files=reads_files, decided_by=decided_by)
+        reused = reusing(
+            compute,
+            keys,
+            look=reuse,
+            unversioned=unversioned,
+            files=reads_files,
+            decided_by=decided_by,
+            also=also,
+        )
         return asset(clear_failure(tagging(reused)))
 
     return decorate

@@ -263,6 +263,28 @@ def test_partitions_are_reused_one_by_one(tmp_path: Path) -> None:
     assert calls == ["a", "b", "whole"]
 
 
+def test_what_the_name_of_a_partition_stands_for_decides_too(tmp_path: Path) -> None:
+    calls: list[str] = []
+    meaning = {"a": 1, "b": 2}
+
+    @stage_asset(
+        "dataset",
+        code_version="1",
+        io_manager_key="document",
+        partitions_def=PARTS,
+        also=lambda context: meaning[context.partition_key],
+    )
+    def part(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        calls.append(context.partition_key)
+        return dg.MaterializeResult(value={"part": meaning[context.partition_key]})
+
+    instance = dg.DagsterInstance.ephemeral()
+    for meaning["b"] in (2, 2, 3):
+        for key in ("a", "b"):
+            dg.materialize([part], resources=io_managers(tmp_path), instance=instance, partition_key=key)
+    assert calls == ["a", "b", "b"]
+
+
 def test_only_the_part_of_an_input_that_decides_is_looked_at(graph: Graph) -> None:
     calls = []
 

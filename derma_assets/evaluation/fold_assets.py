@@ -20,7 +20,7 @@ from derma_assets.training.hardware import chosen_precision
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.training.predictions import predictions_table
 from derma_assets.training.predictor import Predictor
-from derma_assets.training.recipe import named_recipe
+from derma_assets.training.recipe import named_recipe, recipe_version
 from derma_assets.training.train import TRAINING_VERSION, BackboneChoice, train_classifier
 from derma_assets.training.weights_file import initial_weights_files
 from derma_assets.ui_metadata import figure, note, table_preview
@@ -32,7 +32,7 @@ FOLDS = dg.StaticPartitionsDefinition([str(fold) for fold in range(settings().fo
     "training",
     kinds={"keras", "tensorflow"},
     io_manager_key="keras_model",
-    code_version=TRAINING_VERSION,
+    code_version=f"{TRAINING_VERSION}-{recipe_version(settings().recipe)}",
     needs="train",
     reads_files=initial_weights_files,
     reads_settings=[

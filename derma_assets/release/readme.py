@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from derma_assets.errors import told_to_the_user
-from derma_assets.release.verify import remeasured, with_blocks
+from derma_assets.release.verify import remeasured, rewritten
 from derma_assets.settings import settings
 from derma_assets.storage.atomic import replacing
 
@@ -18,7 +18,7 @@ def write_blocks(folder: Path, documents: list[Path]) -> list[Path]:
     """
     measured = remeasured(folder)
     before = {path: path.read_text() for path in documents}
-    after = {path: with_blocks(text, measured) for path, text in before.items()}
+    after = {path: rewritten(text, measured) for path, text in before.items()}
     changed = [path for path in documents if before[path] != after[path]]
     for path in changed:
         with replacing(path) as beside:

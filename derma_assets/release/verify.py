@@ -1,13 +1,11 @@
 """Whether a release holds what it says, and the documentation what the release says: everything computed anew."""
 
 import difflib
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
-from derma_assets.errors import UserError
 from derma_assets.evaluation.report import SECTIONS
 from derma_assets.release.layout import (
     PREDICTIONS,
@@ -25,8 +23,9 @@ from derma_assets.release.recompute import (
     recomputed,
     table_differences,
 )
+from derma_assets.written_blocks import with_blocks
 
-_BLOCK = re.compile(r"(<!-- BEGIN (\w+), written by `make readme` -->\n).*?(<!-- END \2 -->)", re.DOTALL)
+_COMMAND = "make readme"
 
 
 def calibration_of(folder: Path) -> Calibration:
@@ -51,7 +50,7 @@ def differences(folder: Path, documents: Iterable[Path]) -> list[str]:
 
     Args:
         folder: The release.
-        documents: Markdown files with blocks written by `with_blocks`.
+        documents: Markdown files with blocks of `make readme`.
 
     Raises:
         UserError: there is no release.
@@ -67,27 +66,17 @@ def differences(folder: Path, documents: Iterable[Path]) -> list[str]:
         found += table_differences(name, read_table(folder, name), table)
     for path in documents:
         stated = path.read_text()
-        found += _changed_lines(path.name, stated, with_blocks(stated, measured))
+        found += _changed_lines(path.name, stated, rewritten(stated, measured))
     return found
 
 
-def with_blocks(document: str, measured: Measured) -> str:
-    """Return a document with every block between its two comments written anew.
+def rewritten(document: str, measured: Measured) -> str:
+    """Return a document with every block of `make readme` written anew.
 
     Raises:
-        UserError: the document has no block, or one that nothing is known about.
+        UserError: the document has no such block, or one that nothing is known about.
     """
-    texts = blocks(measured)
-    if not _BLOCK.search(document):
-        raise UserError("the document has no block to write: <!-- BEGIN name, written by `make readme` --> is missing.")
-
-    def written(block: re.Match[str]) -> str:
-        begin, name, end = block.groups()
-        if name not in texts:
-            raise UserError(f"there is no block {name!r}: choose one of {', '.join(texts)}.")
-        return f"{begin}\n{texts[name]()}\n\n{end}"
-
-    return _BLOCK.sub(written, document)
+    return with_blocks(document, _COMMAND, blocks(measured))
 
 
 def _changed_lines(name: str, stated: str, anew: str) -> list[str]:

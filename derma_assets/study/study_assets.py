@@ -37,6 +37,7 @@ OF_TRIALS = dg.StaticPartitionsDefinition(list(TRIALS))
     reads_files=initial_weights_files,
     reads_settings=["epochs", "backbone_weights", "alpha", "seed", "precision", "bootstrap_resamples"],
     automatic=False,
+    also=lambda context: TRIALS[context.partition_key].model_dump(),
     partitions_def=OF_TRIALS,
 )
 def trial_figures(

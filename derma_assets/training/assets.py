@@ -29,16 +29,22 @@ from derma_assets.training.job import TrainingJob
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.training.predictions import predictions_table
 from derma_assets.training.predictor import Predictor
-from derma_assets.training.recipe import RECIPES, named_recipe
+from derma_assets.training.recipe import RECIPES, named_recipe, recipe_version
 from derma_assets.training.train import TRAINING_VERSION, BackboneChoice, train_classifier
 from derma_assets.training.views import changed_calls, view_predictions_table
 from derma_assets.training.weights_file import initial_weights_files
 from derma_assets.ui_metadata import figure, note, table_preview
 
 _VERSION = settings_version(
-    f"{TRAINING_VERSION}-{PREPROCESSING_VERSION}",
+    f"{TRAINING_VERSION}-{PREPROCESSING_VERSION}-{recipe_version(settings().recipe)}",
     ["recipe", "epochs", "backbone_weights", "alpha", "trainable_layers", "seed", "precision", "image_size"],
 )
+
+
+def _recipe_of_the_run(context: dg.AssetExecutionContext) -> str | None:
+    """Return what the recipe that the launchpad names stands for; None where it names none, as the settings then do."""
+    name = (context.op_execution_context.op_config or {}).get("recipe")
+    return recipe_version(name) if name in RECIPES else None
 
 
 reusing_assets = partial(
@@ -46,6 +52,7 @@ reusing_assets = partial(
     io_manager_keys={"trained_model": "keras_model", "training_history": "table"},
     unversioned=["image_arrays"],  # training_set names what is taken from it
     files=initial_weights_files,
+    also=_recipe_of_the_run,
 )
 
 

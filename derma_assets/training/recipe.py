@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from derma_assets.diagnoses import MELANOMA
 from derma_assets.errors import InputError
+from derma_assets.storage.fingerprint import fingerprint_json
 
 
 class Augmentation(BaseModel):
@@ -141,6 +142,11 @@ SAMPLE = Recipe(
 )
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (PAPER, DEFAULT, SAMPLE)}
+
+
+def recipe_version(name: str) -> str:
+    """Return a short fingerprint of what a recipe's name stands for: editing a recipe makes what it trains stale."""
+    return fingerprint_json(named_recipe(name).model_dump())[:8]
 
 
 def named_recipe(name: str, epochs: int | None = None) -> Recipe:

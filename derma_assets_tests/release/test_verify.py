@@ -12,7 +12,7 @@ from derma_assets.errors import UserError
 from derma_assets.release import readme as readme_module
 from derma_assets.release.layout import calibration_path, listed, metrics_path, read_release, write_document
 from derma_assets.release.readme import main, write_blocks
-from derma_assets.release.verify import differences, remeasured, with_blocks
+from derma_assets.release.verify import differences, remeasured, rewritten
 from derma_assets_tests.release.made_up_store import settings_for
 
 NAMES = ("measured", "overall_metrics", "per_class_metrics", "view_metrics")
@@ -66,7 +66,7 @@ def test_every_number_of_a_block_that_is_changed_is_found(release: Path, documen
     for number in numbers:
         at = start + number.end() - 1
         wrong = text[:at] + str((int(text[at]) + 1) % 10) + text[at + 1 :]
-        assert with_blocks(wrong, measured) == text
+        assert rewritten(wrong, measured) == text
 
 
 def test_a_wrong_figure_is_shown_beside_the_right_one(release: Path, document: Path) -> None:

@@ -5,8 +5,11 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from derma_assets.diagnoses import CODES, MELANOMA
 from derma_assets.errors import InputError
+from derma_assets.evaluation.fold_assets import fold_model
+from derma_assets.settings import settings
+from derma_assets.training.assets import trained_classifier
 from derma_assets.training.class_weights import class_weights
-from derma_assets.training.recipe import PAPER, RECIPES, Augmentation, Recipe, named_recipe
+from derma_assets.training.recipe import PAPER, RECIPES, Augmentation, Recipe, named_recipe, recipe_version
 
 
 def test_the_paper_recipe_is_what_the_paper_describes() -> None:
@@ -31,6 +34,21 @@ def test_a_named_recipe_takes_another_number_of_epochs() -> None:
     assert named_recipe("paper", 3).epochs == 3
     with pytest.raises(InputError, match="default"):
         named_recipe("papper")
+
+
+def test_a_recipe_that_is_edited_has_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = {name: recipe_version(name) for name in RECIPES}
+    assert len(set(versions.values())) == len(RECIPES)
+    stronger = PAPER.augmentation.model_copy(update={"shift": 0.11})
+    monkeypatch.setitem(RECIPES, "paper", PAPER.model_copy(update={"augmentation": stronger}))
+    assert recipe_version("paper") != versions["paper"]
+    assert recipe_version("default") == versions["default"]
+
+
+def test_the_recipes_version_is_in_that_of_what_it_trains() -> None:
+    version = recipe_version(settings().recipe)
+    for trained in (trained_classifier, fold_model):
+        assert all(version in str(code) for code in trained.code_versions_by_key.values())
 
 
 @pytest.mark.parametrize("changes", [{"average_decay": 0.9}, {"lower_layers_rate": 0.5}], ids=str)
