@@ -1,7 +1,8 @@
 """The table of trials: gathered from their figures, shown as Markdown, and kept beside the code as CSV.
 
 `python -m derma_assets.study.report` writes what is stored of all of HAM10000 to `trials.csv` and docs/study.md; with
-`--missing` it prints the names of the trials that have not been run.
+`--missing` it prints the names of the trials that have not been run. What is not stored here but was committed of a
+trial that is still defined so is kept: a study may be run on several machines.
 """
 
 import sys
@@ -37,19 +38,21 @@ LABELS = {
 
 
 def study_rows(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return one row for each trial that was run, in the order of `TRIALS`.
+    """Return one row for each trial that was run as it is defined now, in the order of `TRIALS`.
 
     Args:
         tables: By name of the trial, as the asset `trial_figures` is.
 
     Returns:
-        Columns `trial`, `idea`, `pixels`, `layers`, `epochs`, `minutes`, `precision`, `date`, and for each number of
-        views and metric `<metric>_<views>`, with `_low` and `_high`.
+        Columns `trial`, `idea`, `pixels`, `layers`, `epochs`, `minutes`, `precision`, `date`, `definition`, and for
+        each number of views and metric `<metric>_<views>`, with `_low` and `_high`.
     """
     rows = []
     for name in (name for name in TRIALS if name in tables):
         trial, table = TRIALS[name], tables[name]
         first = table.iloc[0]
+        if first["definition"] != trial.definition:
+            continue
         row = {
             "trial": name,
             "idea": trial.idea,
@@ -59,12 +62,27 @@ def study_rows(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             "minutes": round(float(first["seconds"]) / 60, 1),
             "precision": first["precision"],
             "date": first["date"],
+            "definition": first["definition"],
         }
         for views, metric, *values in table[["views", "metric", "value", "low", "high"]].itertuples(index=False):
             for ending, value in zip(("", "_low", "_high"), values, strict=True):
                 row[f"{metric}_{views}{ending}"] = round(value, 4)
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=None if rows else ["trial", "definition"])
+
+
+def with_committed(rows: pd.DataFrame, committed: pd.DataFrame) -> pd.DataFrame:
+    """Return `rows`, and in its place each committed row of a trial that was not run here and is defined as it was.
+
+    Args:
+        rows: As `study_rows` returns them.
+        committed: The same, of earlier.
+    """
+    defined = {trial.name: trial.definition for trial in TRIALS.values()}
+    still = committed["trial"].map(defined) == committed["definition"]
+    kept = committed[still & ~committed["trial"].isin(rows["trial"])]
+    both = pd.concat([rows, kept], ignore_index=True)
+    return both.sort_values("trial", key=lambda names: names.map(list(TRIALS).index), ignore_index=True)
 
 
 def study_markdown(rows: pd.DataFrame, views: int = VIEWS[-1]) -> str:
@@ -138,8 +156,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         chosen = settings()
         if "--missing" in (sys.argv[1:] if arguments is None else arguments):
-            figures = {name: fetched_partition(chosen.store, "trial_figures", name, "table") for name in TRIALS}
-            print(*(name for name, path in figures.items() if not path.exists()))
+            paths = {name: fetched_partition(chosen.store, "trial_figures", name, "table") for name in TRIALS}
+            rows = study_rows({name: pd.read_parquet(path) for name, path in paths.items() if path.exists()})
+            known = rows if chosen.is_synthetic else with_committed(rows, pd.read_csv(COMMITTED))
+            print(*(name for name in TRIALS if name not in known["trial"].tolist()))
             return 0
         path = fetched_path(chosen.store, "study_table", "table")
         if not path.exists():
@@ -148,6 +168,8 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
+    if not chosen.is_synthetic:
+        rows = with_committed(rows, pd.read_csv(COMMITTED))
     print(study_markdown(rows))
     if not chosen.is_synthetic:
         COMMITTED.write_text(rows.to_csv(index=False))

@@ -37,7 +37,7 @@ OF_TRIALS = dg.StaticPartitionsDefinition(list(TRIALS))
     reads_files=initial_weights_files,
     reads_settings=["epochs", "backbone_weights", "alpha", "seed", "precision", "bootstrap_resamples"],
     automatic=False,
-    also=lambda context: TRIALS[context.partition_key].model_dump(),
+    also=lambda context: TRIALS[context.partition_key].definition,
     partitions_def=OF_TRIALS,
 )
 def trial_figures(
@@ -75,6 +75,7 @@ def trial_figures(
         seconds=float(trained.history["seconds"].sum()),
         precision=trained.precision,
         date=datetime.now(UTC).date().isoformat(),
+        definition=trial.definition,
     )
     figures = table[["views", "metric", "value", "low", "high"]]
     return dg.MaterializeResult(

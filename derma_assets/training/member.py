@@ -89,7 +89,7 @@ def _train(cluster: Cluster, job: TrainingJob, folder: Path) -> None:
         if job.state_path:
             state.save(job.state_path)
 
-    prepared = prepare(arrays, job.splits, job.recipe, job.backbone, job.seed)
+    prepared = prepare(arrays, job.splits, job.recipe, job.backbone, job.seed, begun=bool(state.history))
     learn(
         prepared.model,
         arrays.pixels,

@@ -68,6 +68,11 @@ class Recipe(BaseModel):
         description="Learning rate of the first trained layer as a share of the last one's, geometric in between "
         "(AdamW only; Howard, Ruder, ACL 2018).",
     )
+    fit_head_first: bool = Field(
+        False,
+        description="Begin with a head that has been fitted to the features of the untouched layers, not with a random "
+        "one: two stages (Kumar et al., ICLR 2022).",
+    )
     average_decay: float = Field(
         0.0,
         ge=0,

@@ -13,10 +13,12 @@ from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.splits.grouped_splits import TRAIN, VALIDATION
 from derma_assets.storage.fingerprint import fingerprint_json, fingerprint_table, sha256_of_file
 from derma_assets.training.checkpoint import TrainingState
+from derma_assets.training.class_weights import class_weights
 from derma_assets.training.fit import fit
 from derma_assets.training.hardware import Precision
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.training.mobilenet import build_classifier
+from derma_assets.training.probe import fit_head
 from derma_assets.training.recipe import Recipe
 from derma_assets.training.weights_file import ENDING, refuse_learnt_from
 
@@ -81,7 +83,7 @@ def train_classifier(
     before = TrainingState.load(state_path)
     if together is not None and not before.finished:
         together(state_path)
-    prepared = prepare(arrays, splits, recipe, backbone, seed)
+    prepared = prepare(arrays, splits, recipe, backbone, seed, begun=bool(before.history))
     _remove_other_states(state_path)
     history = fit(
         prepared.model,
@@ -114,8 +116,14 @@ class Prepared:
     validation: tuple[np.ndarray, np.ndarray]
 
 
-def prepare(arrays: ImageArrays, splits: pd.DataFrame, recipe: Recipe, backbone: BackboneChoice, seed: int) -> Prepared:
-    """Return what is trained and on what; see `train_classifier`."""
+def prepare(
+    arrays: ImageArrays, splits: pd.DataFrame, recipe: Recipe, backbone: BackboneChoice, seed: int, *, begun: bool
+) -> Prepared:
+    """Return what is trained and on what; see `train_classifier`.
+
+    Args:
+        begun: Whether there is a state, whose weights will take the place of the initial ones.
+    """
     train = labelled_pictures(arrays, splits[splits["split"] == TRAIN])
     validation = labelled_pictures(arrays, splits[splits["split"] == VALIDATION])
     model = build_classifier(
@@ -129,6 +137,9 @@ def prepare(arrays: ImageArrays, splits: pd.DataFrame, recipe: Recipe, backbone:
     initial = Path(backbone.weights).expanduser()
     if initial.suffix == ENDING:
         refuse_learnt_from(initial, splits)
+    if recipe.fit_head_first and not begun:
+        weights = class_weights(train.labels, recipe.class_weight_power, recipe.class_weight_factors)
+        fit_head(model, arrays.pixels, train.rows, train.labels, weights[train.labels])
     return Prepared(model, (train.rows, train.labels), (validation.rows, validation.labels))
 
 

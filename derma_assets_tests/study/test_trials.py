@@ -110,17 +110,40 @@ def test_trials_are_trained_and_gathered(
     assert run.success
     rows = run.output_for_node("study_table")
     assert rows["trial"].tolist() == ["mixup"]
-    assert rows[["pixels", "layers", "epochs"]].to_numpy().tolist() == [[128, 86, 1]]
+    assert rows[["pixels", "layers", "epochs"]].to_numpy().tolist() == [[96, 86, 1]]
     assert report.main([]) == 0
     assert "mixup, alpha 0.2" in capsys.readouterr().out
 
 
-def test_the_page_shows_every_figure_with_its_interval() -> None:
-    figures = pd.DataFrame(
-        [(views, metric, 0.5, 0.4, 0.6) for views in (1, 4) for metric in report.LABELS],
+def figures_of(name: str, value: float = 0.5) -> pd.DataFrame:
+    """Return a table as the asset `trial_figures` is."""
+    return pd.DataFrame(
+        [(views, metric, value, 0.4, 0.6) for views in (1, 4) for metric in report.LABELS],
         columns=["views", "metric", "value", "low", "high"],
-    ).assign(epochs=3, seconds=90.0, precision="float32", date="2026-01-02")
-    rows = study_rows({"size160": figures, "paper": figures})
+    ).assign(epochs=3, seconds=90.0, precision="float32", date="2026-01-02", definition=TRIALS[name].definition)
+
+
+def test_what_was_measured_on_another_machine_stays_while_the_trial_is_defined_so() -> None:
+    committed = study_rows({name: figures_of(name, 0.45) for name in ("paper", "mixup", "whole", "default")})
+    committed.loc[committed["trial"] == "whole", "definition"] = "of other epochs"
+    both = report.with_committed(study_rows({"mixup": figures_of("mixup")}), committed)
+    assert both["trial"].tolist() == ["paper", "mixup", "default"]
+    assert both["accuracy_4"].tolist() == [0.45, 0.5, 0.45]
+    assert report.with_committed(study_rows({}), committed)["trial"].tolist() == ["paper", "mixup", "default"]
+    gone = figures_of("mixup").assign(definition="of other epochs")
+    assert study_rows({"mixup": gone}).empty
+
+
+def test_a_trial_is_another_one_when_what_it_tries_is_edited() -> None:
+    trial = TRIALS["mixup"]
+    assert len({one.definition for one in TRIALS.values()}) == len(TRIALS)
+    assert trial.model_copy(update={"name": "mixed", "idea": "in other words"}).definition == trial.definition
+    for change in ({"image_size": 97}, {"framing": "whole"}, {"recipe": BASE}):
+        assert trial.model_copy(update=change).definition != trial.definition
+
+
+def test_the_page_shows_every_figure_with_its_interval() -> None:
+    rows = study_rows({name: figures_of(name) for name in ("size160", "paper")})
     assert rows["trial"].tolist() == ["paper", "size160"]
     assert study_markdown(rows).count("0.500 (0.400 to 0.600)") == 2 * len(report.LABELS)
     assert "2026-01-02" in study_page(rows)
