@@ -1,6 +1,6 @@
 """`python -m derma_assets.automation.reuse_benchmark_report`: what a run computes after one thing has changed.
 
-Needs a finished run. Writes `reuse.md` and `reuse.csv`.
+Needs a finished run. Writes `reuse.md`, `reuse.csv` (assets) and `reuse_runs.csv`, and the tables in README.md.
 """
 
 import argparse
@@ -20,10 +20,13 @@ from derma_assets.automation.reuse_benchmark import SCENARIOS, Measured, Scenari
 from derma_assets.errors import told_to_the_user
 from derma_assets.machine import machine
 from derma_assets.settings import settings
+from derma_assets.storage.atomic import replacing
+from derma_assets.written_blocks import with_blocks
 
 # Settings that make the finished run cheap and change nothing in what is asked here.
 _CHEAPER = ("DERMA_EPOCHS", "DERMA_TRAINABLE_LAYERS", "DERMA_LATENCY_RUNS")
 
+COMMAND = "make bench-reuse"
 AIM = "with nothing changed nothing decoded, trained or converted, in 20 s more than an empty run"
 
 
@@ -49,13 +52,16 @@ def all_assets(runs: Sequence[Measured]) -> pd.DataFrame:
     return pd.concat([run.assets for run in runs if len(run.assets)], ignore_index=True)
 
 
-def asset_table(runs: Sequence[Measured]) -> pd.DataFrame:
-    """Return, for each asset and scenario, the seconds that it was computed for, or a dot where it was reused."""
-    rows = all_assets(runs)
-    rows["shown"] = rows["seconds"].map("{:.1f} s".format).mask(rows["reused"], "·")
-    order = list(dict.fromkeys(rows["asset"]))
-    table = rows.pivot(index="asset", columns="scenario", values="shown").reindex(order).fillna("")
-    return table[[run.scenario.name for run in runs if len(run.assets)]].rename_axis(index="asset", columns=None)
+def asset_table(assets: pd.DataFrame) -> pd.DataFrame:
+    """Return, for each asset and scenario, the seconds that it was computed for, or a dot where it was reused.
+
+    Args:
+        assets: The columns `COLUMNS` of all runs, see `all_assets`.
+    """
+    shown = assets["seconds"].map("{:.1f} s".format).mask(assets["reused"], "·")
+    rows, columns = assets["asset"].unique(), assets["scenario"].unique()
+    table = assets.assign(shown=shown).pivot(index="asset", columns="scenario", values="shown").fillna("")
+    return table.loc[rows, columns].rename_axis(index="asset", columns=None)
 
 
 def run_table(runs: Sequence[Measured]) -> pd.DataFrame:
@@ -73,30 +79,45 @@ def run_table(runs: Sequence[Measured]) -> pd.DataFrame:
     )
 
 
-def report_markdown(runs: Sequence[Measured], on: Circumstances) -> str:
-    """Return the page."""
-    return "\n".join(
-        [
-            "# What a run computes after one thing has changed",
-            "",
-            f"Every row is a whole run (`dagster job execute -j retraining_job`) after a finished one of {on.dataset},",
-            "each in a copy of its own of all that was stored. `seconds` go from the command to its end, the start",
-            "of Python and Dagster included; `empty` says how much of that they take.",
-            "",
-            f"- Command: `{on.command}`",
-            f"- {on.date}, {on.machine}",
-            f"- Aimed at: {AIM}.",
-            "",
-            run_table(runs).to_markdown(index=False),
-            "",
-            "A dot: answered with what is stored. Seconds: computed. What has a time under `nothing` looks at files",
-            "every time, to see whether they have changed. A picture of a new lesion waits until there are as many as",
-            "`DERMA_RETRAIN_LESIONS` says, so that nothing is trained for one.",
-            "",
-            asset_table(runs).to_markdown(),
-            "",
-        ]
-    )
+def tables_markdown(runs: pd.DataFrame, assets: pd.DataFrame) -> str:
+    """Return what README.md shows: the runs, and folded below them each asset.
+
+    Args:
+        runs: See `run_table`.
+        assets: See `all_assets`.
+    """
+    return f"""\
+{runs.to_markdown(index=False)}
+
+<details>
+<summary>Asset by asset: a dot was reused, seconds were computed</summary>
+
+{asset_table(assets).to_markdown()}
+
+</details>"""
+
+
+def report_markdown(runs: pd.DataFrame, assets: pd.DataFrame, on: Circumstances) -> str:
+    """Return the page; the tables are those of `tables_markdown`."""
+    return f"""\
+# What a run computes after one thing has changed
+
+Every row is a whole run (`dagster job execute -j retraining_job`) after a finished one of {on.dataset},
+each in a copy of its own of all that was stored. `seconds` go from the command to its end, the start
+of Python and Dagster included; `empty` says how much of that they take.
+
+- Command: `{on.command}`
+- {on.date}, {on.machine}
+- Aimed at: {AIM}.
+
+{runs.to_markdown(index=False)}
+
+A dot: answered with what is stored. Seconds: computed. What has a time under `nothing` looks at files
+every time, to see whether they have changed. A picture of a new lesion waits until there are as many as
+`DERMA_RETRAIN_LESIONS` says, so that nothing is trained for one.
+
+{asset_table(assets).to_markdown()}
+"""
 
 
 @told_to_the_user
@@ -105,19 +126,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m derma_assets.automation.reuse_benchmark_report", description=__doc__
     )
-    parser.add_argument("--folder", type=Path, default=Path("docs"), help="where to write to")
-    parser.add_argument("--only", nargs="+", choices=[one.name for one in SCENARIOS], help="scenarios, default: all")
+    parser.add_argument("--folder", type=Path, default=Path("docs"), help="where to write to, default docs")
+    parser.add_argument("--readme", type=Path, default=Path("README.md"), help="document with the block `reuse`")
+    parser.add_argument("--only", nargs="+", choices=[one.name for one in SCENARIOS], help="print these, write nothing")
     options = parser.parse_args(arguments)
     chosen = settings()
     scenarios = [one for one in SCENARIOS if options.only is None or one.name in options.only]
-    runs = [_measured(one) for one in tqdm(scenarios, desc="runs", file=sys.stderr)]
-    given = [f"{name}={shlex.quote(os.environ[name])}" for name in _CHEAPER if name in os.environ]
-    command = " ".join([*given, f"make bench-reuse DERMA_DATASET={chosen.dataset}"])
-    on = Circumstances(command, datetime.date.today().isoformat(), machine(), chosen.dataset)
-    options.folder.mkdir(parents=True, exist_ok=True)
-    (options.folder / "reuse.md").write_text(report_markdown(runs, on))
-    all_assets(runs).round({"seconds": 2}).to_csv(options.folder / "reuse.csv", index=False)
-    print(run_table(runs).to_markdown(index=False))
+    measured_runs = [_measured(one) for one in tqdm(scenarios, desc="runs", file=sys.stderr)]
+    runs, assets = run_table(measured_runs), all_assets(measured_runs)
+    if options.only is None:
+        given = [f"{name}={shlex.quote(os.environ[name])}" for name in _CHEAPER if name in os.environ]
+        command = " ".join([*given, f"make bench-reuse DERMA_DATASET={chosen.dataset}"])
+        on = Circumstances(command, datetime.date.today().isoformat(), machine(), chosen.dataset)
+        write_down(runs, assets, on, options.folder, options.readme)
+    print(runs.to_markdown(index=False))
+
+
+def write_down(runs: pd.DataFrame, assets: pd.DataFrame, on: Circumstances, folder: Path, readme: Path) -> None:
+    """Write the page and both tables into `folder`, and the block `reuse` of the document `readme`."""
+    assets = assets.round({"seconds": 2})  # as in the table that README.md is compared with
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "reuse.md").write_text(report_markdown(runs, assets, on))
+    runs.to_csv(folder / "reuse_runs.csv", index=False)
+    assets.to_csv(folder / "reuse.csv", index=False)
+    text = with_blocks(readme.read_text(), COMMAND, {"reuse": lambda: tables_markdown(runs, assets)})
+    with replacing(readme) as beside:
+        beside.write_text(text)
 
 
 def _measured(scenario: Scenario) -> Measured:

@@ -154,6 +154,16 @@ def build_lesion_masks(
     return MaskCounts(made=len(image_ids) - reused, reused=reused)
 
 
+def masks_fingerprint(files: Mapping[str, Path]) -> str:
+    """Return the fingerprint of the data set's masks, as `files` of `build_lesion_masks`: which pictures, which bytes.
+
+    Raises:
+        InputError: a mask cannot be read; the message names it.
+    """
+    digests = in_order(lambda file: hashlib.sha256(_read(file)).hexdigest(), [*files.values()], "lesion masks read")
+    return fingerprint_json(dict(zip(files, digests, strict=True)))
+
+
 def cut_mask(content: bytes, size: int, file: Path | None = None) -> np.ndarray:
     """Return a mask file's (size, size) bool pixels, cut and scaled exactly as its picture is for the model.
 

@@ -14,6 +14,7 @@ from derma_assets.dataset.lesion_masks import (
     agreement_summary,
     build_lesion_masks,
     estimate_agreement,
+    masks_fingerprint,
 )
 from derma_assets.dataset.skin_tone import OFF_SCALE, repeatability, skin_tones, tone_counts
 from derma_assets.dataset.source import locate_dataset
@@ -33,8 +34,8 @@ _COMPARED = 400
     kinds={"numpy", "scikitimage"},
     io_manager_key="folder",
     code_version="1",
-    reads_settings=["dataset", "ham10000_dir"],
-    reuse=False,  # the mask files may have changed; what has not is copied
+    reads_settings=["dataset"],
+    also=lambda _: masks_fingerprint(locate_dataset(settings()).masks),  # files that Dagster knows nothing of
 )
 def lesion_masks(image_arrays: Path, raw_metadata: pd.DataFrame) -> dg.MaterializeResult:
     """Where the lesion is in every picture of `image_arrays`: the data set's mask, or an estimate where it has none.

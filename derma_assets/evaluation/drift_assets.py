@@ -15,7 +15,7 @@ from derma_assets.splits.training_set import arrived_since
 from derma_assets.stage import stage_asset
 from derma_assets.storage.earlier_table import earlier_table
 from derma_assets.storage.fingerprint import fingerprint_table
-from derma_assets.storage.published import what_was_stored
+from derma_assets.storage.published import known_record, what_was_stored
 from derma_assets.storage.stored_model import StoredModel
 from derma_assets.training.predictor import feature_extractor
 from derma_assets.ui_metadata import figure, note, table_preview
@@ -24,7 +24,26 @@ from derma_assets.ui_metadata import figure, note, table_preview
 _KNOWN = 2000
 
 
-@stage_asset("evaluation", kinds={"scipy", "numpy"}, io_manager_key="table", code_version="1", reuse=False)
+# What is stored further down of the last training, and by which IO manager: what arrives is compared with it.
+_OF_THE_LAST_TRAINING = {"training_set": "table", "input_guard": "folder", "trained_model": "keras_model"}
+
+
+def _last_training(_: dg.AssetExecutionContext) -> list[str | None]:
+    """Return the data versions of the last training, None of what is not stored or damaged."""
+    store, versions = settings().store, list[str | None]()
+    for name, key in _OF_THE_LAST_TRAINING.items():
+        record = known_record(store, name) if what_was_stored(store, name, key) else None
+        versions.append(record.data_version if record else None)
+    return versions
+
+
+@stage_asset(
+    "evaluation",
+    kinds={"scipy", "numpy"},
+    io_manager_key="table",
+    code_version="1",
+    also=_last_training,
+)
 def data_drift(
     context: dg.AssetExecutionContext, image_arrays: Path, grouped_splits: pd.DataFrame, raw_images: pd.DataFrame
 ) -> dg.MaterializeResult:

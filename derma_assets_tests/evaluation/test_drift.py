@@ -142,6 +142,30 @@ def test_the_asset_says_how_unfamiliar_what_arrives_is_to_the_model_that_it_woul
     assert any("unlike what the model was trained on" in line for line in warned)
 
 
+def test_it_is_made_again_only_when_what_it_compares_with_has_changed(
+    arrivals: tuple[Path, list[dg.AssetsDefinition]],
+) -> None:
+    store, parts = arrivals
+
+    def keep_record(asset: str, kind: str, data_version: str) -> None:
+        with writing_record(record_path(store, asset)) as keep:
+            keep(record_of(stored_path(store, asset, kind), "", data_version))
+
+    def reused() -> bool:
+        run = dg.materialize(parts, selection="data_drift", resources=io_managers(store), instance=instance)
+        (event,) = run.asset_materializations_for_node("data_drift")
+        return bool(event.metadata["reused"].value)
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        dg.materialize(parts[:-1], resources=io_managers(store), instance=instance)
+        for asset, kind in (("image_arrays", "folder"), ("grouped_splits", "table"), ("raw_images", "table")):
+            keep_record(asset, kind, "as it is")
+        keep_record("training_set", "table", "of the first training")
+        assert [reused(), reused()] == [False, True]
+        keep_record("training_set", "table", "of the second training")
+        assert [reused(), reused()] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("asset", "kind", "arrived"),
     [("training_set", "table", 0), ("input_guard", "folder", 30), ("trained_model", "keras_model", 30)],

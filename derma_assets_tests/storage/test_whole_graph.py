@@ -15,7 +15,7 @@ from derma_assets_tests.shared_bucket import Shared
 pytestmark = pytest.mark.cluster
 
 SELECTION = "*overall_metrics,*per_class_metrics"
-# They look at files and times beside the graph, so they are made each time.
+# They look at files and times beside the graph, or, data_drift, at the training that the first run has made since.
 ALWAYS_MADE = {"raw_metadata", "raw_images", "data_drift", "training_set"}
 SMALL = {"DERMA_EPOCHS": "1", "DERMA_IMAGE_SIZE": "64", "DERMA_BOOTSTRAP_RESAMPLES": "100"}
 
