@@ -16,8 +16,8 @@ from derma_assets_tests.recovery.runs import SMALL, TO_THE_RELEASE, begin
 
 pytestmark = pytest.mark.recovery
 
-# What looks at files whenever it is asked for, to see whether they have changed.
-LOOKS = {"raw_metadata", "released_bundle"}
+# What looks at files, or at what is stored of the last training, whenever it is asked for.
+LOOKS = {"raw_metadata", "raw_images", "data_drift", "training_set", "released_bundle"}
 
 
 @pytest.fixture
@@ -47,9 +47,11 @@ def run_again(data_dir: Path, selection: str = TO_THE_RELEASE, **settings: str) 
 def below(asset: str) -> set[str]:
     """Return the assets on the way to the release that an asset decides, itself included."""
     graph = defs.resolve_asset_graph()
-    chosen = dg.AssetSelection.from_string(f"{asset}*").resolve(graph)
-    wanted = dg.AssetSelection.from_string(TO_THE_RELEASE.replace(",", " or ")).resolve(graph)
-    return {key.path[-1] for key in chosen & wanted}
+    to_the_release = dg.AssetSelection.assets("released_bundle").upstream() | dg.AssetSelection.assets(
+        "training_history"
+    )
+    keys = dg.AssetSelection.assets(asset).downstream().resolve(graph) & to_the_release.resolve(graph)
+    return {key.path[-1] for key in keys}
 
 
 def scenario(name: str) -> dict[str, str]:
