@@ -1,4 +1,8 @@
-"""Everything wired: the one place that builds `Definitions`."""
+"""Everything wired: the one place that builds `Definitions`.
+
+Every command of Dagster's loads it first, so what takes long to import (TensorFlow, scikit-learn with all of SciPy's
+statistics, and what is built on them) is imported where it is called.
+"""
 
 import dagster as dg
 

@@ -36,6 +36,7 @@ from derma_assets.storage.published import (
 )
 from derma_assets.storage.records import CHECKS, StoredRecord, forget_loaded, record_path, replaced_since_loaded
 from derma_assets.storage.remote import remote_of
+from derma_assets.ui_metadata import Later
 
 _DATA_VERSION_TAG = "dagster/data_version"
 
@@ -105,7 +106,7 @@ def reusing(
                 computed = compute(*args, **kwargs)
                 for result in computed if inspect.isgenerator(computed) else [computed]:
                     made_from = origins[result.asset_key.path[-1] if result.asset_key else names[0]]
-                    yield _stamped(result, made_from, context.resources.reuse.force)
+                    yield _stamped(context, result, made_from)
                 return
 
     @functools.wraps(compute)
@@ -165,11 +166,19 @@ def _upstream(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> list
     return [(key.path[-1], part) for name, key in inputs.items() for part in _partitions(context, name)]
 
 
-def _stamped(result: Any, made_from: str, forced: bool) -> dg.MaterializeResult[Any]:
+def _stamped(context: dg.AssetExecutionContext, result: Any, made_from: str) -> dg.MaterializeResult[Any]:
     """Return the result with what its record will say, which the IO manager reads from the metadata."""
-    version = result.data_version.value if result.data_version else ""
+    version, forced = result.data_version.value if result.data_version else "", context.resources.reuse.force
     stamp = {MADE_FROM: made_from, DATA_VERSION: version, "reused": False, **({FORCED: True} if forced else {})}
-    return result._replace(metadata={**(result.metadata or {}), **stamp})
+    metadata = dict(result.metadata or {})
+    if any(isinstance(value, Later) for value in metadata.values()):
+        name = result.asset_key.path[-1] if result.asset_key else context.asset_key.path[-1]
+        said = {} if forced or context.has_partition_key else _last_said(context, name, version)
+        metadata = {
+            word: said.get(word) or value.make() if isinstance(value, Later) else value
+            for word, value in metadata.items()
+        }
+    return result._replace(metadata={**metadata, **stamp})
 
 
 def _origins(
@@ -235,17 +244,23 @@ def _reusable(context: dg.AssetExecutionContext, name: str, key: str, made_from:
 
 def _again(context: dg.AssetExecutionContext, name: str, record: StoredRecord) -> dg.MaterializeResult[Any]:
     """Return what the last run said of the stored result."""
-    key = dg.AssetKey(name)
-    last = context.instance.get_latest_materialization_event(key)
-    said = last.asset_materialization if last else None
-    # The instance may have seen another store since: what it says then is of other content.
-    known = said is not None and (said.tags or {}).get(_DATA_VERSION_TAG) == record.data_version
-    metadata = {word: value for word, value in (said.metadata if said and known else {}).items() if word != FORCED}
+    metadata = {word: value for word, value in _last_said(context, name, record.data_version).items() if word != FORCED}
     return dg.MaterializeResult(
-        asset_key=key,
+        asset_key=dg.AssetKey(name),
         metadata={**metadata, "reused": True},
         data_version=dg.DataVersion(record.data_version),
     )
+
+
+def _last_said(context: dg.AssetExecutionContext, name: str, data_version: str) -> Mapping[str, Any]:
+    """Return what the last run said of an asset; nothing where that was of other content.
+
+    The instance may have seen another store since.
+    """
+    last = context.instance.get_latest_materialization_event(dg.AssetKey(name))
+    said = last.asset_materialization if last else None
+    known = said is not None and (said.tags or {}).get(_DATA_VERSION_TAG) == data_version
+    return said.metadata if said is not None and known else {}
 
 
 def reusing_check(

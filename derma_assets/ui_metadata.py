@@ -2,7 +2,8 @@
 
 import base64
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pandas as pd
@@ -25,6 +26,22 @@ def figure(drawing: "Figure", photographs: bool = False) -> dg.MetadataValue:
     drawing.savefig(buffer, format=kind, dpi=80, bbox_inches="tight")
     encoded = base64.b64encode(buffer.getvalue()).decode()
     return dg.MetadataValue.md(f"![figure](data:image/{kind};base64,{encoded})")
+
+
+class Later(dg.MetadataValue[Any]):
+    """Metadata that takes long to make, of an asset that looks whenever it is asked for whether something has changed.
+
+    Made only where the last run of the asset gave other content: `reusing` takes what that said otherwise.
+    """
+
+    def __init__(self, make: Callable[[], dg.MetadataValue[Any]]) -> None:
+        """Keep what makes it."""
+        self.make = make
+
+    @property
+    def value(self) -> Any:
+        """What it is a wrapper of, made now."""
+        return self.make().value
 
 
 def note() -> dg.MetadataValue:

@@ -15,6 +15,7 @@ from derma_assets.reuse import reusing, reusing_check
 from derma_assets.stage import stage_asset
 from derma_assets.storage.io_managers import io_managers
 from derma_assets.storage.records import read_record, record_path
+from derma_assets.ui_metadata import Later
 
 PARTS = dg.StaticPartitionsDefinition(["a", "b"])
 
@@ -261,6 +262,33 @@ def test_partitions_are_reused_one_by_one(tmp_path: Path) -> None:
     run(selection=["whole"])
     run(selection=["whole"])
     assert calls == ["a", "b", "whole"]
+
+
+def test_a_figure_of_what_is_looked_at_is_made_once_for_one_content(tmp_path: Path) -> None:
+    drawn: list[str] = []
+    seen = ["one"]
+
+    def draw() -> dg.MetadataValue:
+        drawn.append(seen[0])
+        return dg.MetadataValue.md(f"figure of {seen[0]}")
+
+    @stage_asset("dataset", code_version="1", io_manager_key="document", reuse=False)
+    def looked_at() -> dg.MaterializeResult:
+        metadata = {"figure": Later(draw), "length": len(seen[0])}
+        return dg.MaterializeResult(value={}, data_version=dg.DataVersion(seen[0]), metadata=metadata)
+
+    instance = dg.DagsterInstance.ephemeral()
+
+    def run(force: bool = False) -> tuple[Any, Any]:
+        done = dg.materialize([looked_at], resources=io_managers(tmp_path, force=force), instance=instance)
+        said = _metadata(done, "looked_at")
+        return said["figure"], said["reused"]
+
+    for seen[0] in ("one", "one", "two", "one"):
+        assert run() == (f"figure of {seen[0]}", False)
+    assert drawn == ["one", "two", "one"]
+    assert run(force=True) == ("figure of one", False)
+    assert drawn[3:] == ["one"]
 
 
 def test_what_the_name_of_a_partition_stands_for_decides_too(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ from derma_assets.written_blocks import with_blocks
 _CHEAPER = ("DERMA_EPOCHS", "DERMA_TRAINABLE_LAYERS", "DERMA_LATENCY_RUNS")
 
 COMMAND = "make bench-reuse"
+_RUNS, _ASSETS = "reuse_runs.csv", "reuse.csv"
+_NAMES = [one.name for one in SCENARIOS]
 AIM = "with nothing changed nothing decoded, trained or converted, in 20 s more than an empty run"
 
 
@@ -128,18 +130,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--folder", type=Path, default=Path("docs"), help="where to write to, default docs")
     parser.add_argument("--readme", type=Path, default=Path("README.md"), help="document with the block `reuse`")
-    parser.add_argument("--only", nargs="+", choices=[one.name for one in SCENARIOS], help="print these, write nothing")
+    parser.add_argument("--only", nargs="+", choices=_NAMES, help="run these, and keep what was measured of the others")
     options = parser.parse_args(arguments)
     chosen = settings()
     scenarios = [one for one in SCENARIOS if options.only is None or one.name in options.only]
     measured_runs = [_measured(one) for one in tqdm(scenarios, desc="runs", file=sys.stderr)]
     runs, assets = run_table(measured_runs), all_assets(measured_runs)
-    if options.only is None:
-        given = [f"{name}={shlex.quote(os.environ[name])}" for name in _CHEAPER if name in os.environ]
-        command = " ".join([*given, f"make bench-reuse DERMA_DATASET={chosen.dataset}"])
-        on = Circumstances(command, datetime.date.today().isoformat(), machine(), chosen.dataset)
-        write_down(runs, assets, on, options.folder, options.readme)
+    if options.only is not None:
+        runs = with_earlier(runs, options.folder / _RUNS, "run")
+        assets = with_earlier(assets, options.folder / _ASSETS, "scenario")
+    given = [f"{name}={shlex.quote(os.environ[name])}" for name in _CHEAPER if name in os.environ]
+    command = " ".join([*given, f"{COMMAND} DERMA_DATASET={chosen.dataset}"])
+    on = Circumstances(command, datetime.date.today().isoformat(), machine(), chosen.dataset)
+    write_down(runs, assets, on, options.folder, options.readme)
     print(runs.to_markdown(index=False))
+
+
+def with_earlier(rows: pd.DataFrame, path: Path, column: str) -> pd.DataFrame:
+    """Return rows with those of other runs that were written down before, in the order of the runs.
+
+    Args:
+        rows: See `run_table` and `all_assets`.
+        path: Where they were written down.
+        column: Which run a row is of.
+    """
+    if not path.exists():
+        return rows
+    earlier = pd.read_csv(path)
+    both = pd.concat([earlier[~earlier[column].isin(rows[column])], rows], ignore_index=True)
+    return both.sort_values(column, key=lambda names: names.map(_NAMES.index), kind="stable", ignore_index=True)
 
 
 def write_down(runs: pd.DataFrame, assets: pd.DataFrame, on: Circumstances, folder: Path, readme: Path) -> None:
@@ -147,8 +166,8 @@ def write_down(runs: pd.DataFrame, assets: pd.DataFrame, on: Circumstances, fold
     assets = assets.round({"seconds": 2})  # as in the table that README.md is compared with
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "reuse.md").write_text(report_markdown(runs, assets, on))
-    runs.to_csv(folder / "reuse_runs.csv", index=False)
-    assets.to_csv(folder / "reuse.csv", index=False)
+    runs.to_csv(folder / _RUNS, index=False)
+    assets.to_csv(folder / _ASSETS, index=False)
     text = with_blocks(readme.read_text(), COMMAND, {"reuse": lambda: tables_markdown(runs, assets)})
     with replacing(readme) as beside:
         beside.write_text(text)

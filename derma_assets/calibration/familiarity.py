@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from derma_assets.errors import InputError
 
@@ -111,6 +110,8 @@ def fit_familiarity(features: np.ndarray, layer: str, components: int = COMPONEN
     Raises:
         InputError: there are fewer than eight pictures, a feature is not finite, or all pictures are alike.
     """
+    from sklearn.decomposition import PCA
+
     features = np.asarray(features, dtype=np.float64)
     if len(features) < 2 * PICTURES_PER_COMPONENT:
         raise InputError(f"telling familiar pictures needs at least {2 * PICTURES_PER_COMPONENT}, got {len(features)}.")

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from sklearn.metrics import roc_curve
 
 from derma_assets.calibration.input_guard import InputGuard
 from derma_assets.calibration.operating_points import OperatingPoint
@@ -69,6 +68,8 @@ def roc_figure(curves: dict[str, tuple[np.ndarray, np.ndarray, OperatingPoint]])
     Args:
         curves: For each name, (n,) scores, (n,) bool truth and the operating point.
     """
+    from sklearn.metrics import roc_curve
+
     drawing = Figure(figsize=(4.2 * len(curves), 4), layout="constrained")
     for axes, (name, (scores, positive, point)) in zip(
         drawing.subplots(1, len(curves), squeeze=False)[0], curves.items(), strict=True

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from derma_assets.calibration.labelled_logits import LabelledLogits, labelled_logits
 from derma_assets.calibration.summary import choose_operating_points, scored, temperature_document
@@ -50,6 +49,8 @@ def calibrate_views(
         melanoma_specificity: At which the threshold of melanoma is set.
         referral_sensitivity: At which that of referral is set.
     """
+    from sklearn.metrics import roc_auc_score
+
     found = []
     for count in sorted(predictions["views"].unique().tolist()):
         validation = of_views(predictions, count, VALIDATION)

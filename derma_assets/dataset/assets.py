@@ -22,7 +22,7 @@ from derma_assets.storage.earlier_table import earlier_table
 from derma_assets.storage.fingerprint import fingerprint_table
 from derma_assets.storage.paths import building_folder
 from derma_assets.storage.published import what_was_stored
-from derma_assets.ui_metadata import figure, note, table_preview
+from derma_assets.ui_metadata import Later, figure, note, table_preview
 
 with warnings.catch_warnings():
     # dagster-pandera calls this function beta; its version is pinned.
@@ -70,7 +70,7 @@ def raw_metadata(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
             "missing_ages": int(metadata["age"].isna().sum()),
             **{f"images_{dx}": int(images) for dx, images in zip(counts["dx"], counts["images"], strict=True)},
             "classes": table_preview(counts),
-            "class_counts": figure(class_counts_figure(metadata)),
+            "class_counts": Later(lambda: figure(class_counts_figure(metadata))),
             "preview": table_preview(metadata),
             "file": dg.MetadataValue.path(str(dataset.metadata)),
             "dagster/column_schema": Ham10000Metadata.metadata["schema"],
@@ -102,7 +102,7 @@ def raw_images(context: dg.AssetExecutionContext, raw_metadata: pd.DataFrame) ->
             "files_unchanged": manifest.unchanged,
             "megabytes": round(float(manifest.table["bytes"].sum()) / 1e6, 1),
             "problems": table_preview(unreadable, rows=50) if len(unreadable) else "none",
-            "pictures_by_class": figure(pictures_figure(raw_metadata, manifest.table)),
+            "pictures_by_class": Later(lambda: figure(pictures_figure(raw_metadata, manifest.table))),
             "preview": table_preview(manifest.table),
             "folder": dg.MetadataValue.path(str(dataset.folder)),
             "note": note(),

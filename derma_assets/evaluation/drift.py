@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from derma_assets.calibration.picture_quality import QUALITY_MEASURES
 from derma_assets.dataset.stored_rows import Rows
@@ -44,6 +43,8 @@ def drift_table(known: pd.DataFrame, arrived: pd.DataFrame) -> pd.DataFrame:
         distance of the two distribution functions (Kolmogorov and Smirnov), of diagnoses half the sum of the
         differences of their shares; `p_value` of that or of the chi-squared test; and `drifted`.
     """
+    from scipy import stats
+
     enough = len(arrived) >= LEAST_ARRIVED
     rows = [_diagnoses(known["dx"], arrived["dx"])]
     for measure in known.columns.drop("dx"):
@@ -73,6 +74,8 @@ def class_shares(known: pd.Series, arrived: pd.Series) -> pd.DataFrame:
 
 
 def _diagnoses(known: pd.Series, arrived: pd.Series) -> tuple[str, float, float, float, float]:
+    from scipy import stats
+
     shares = class_shares(known, arrived)
     distance = float((shares["known"] - shares["arrived"]).abs().sum() / 2)
     counts = np.array([of.value_counts().reindex(list(CODES), fill_value=0) for of in (known, arrived)])

@@ -7,8 +7,6 @@ most of them are the model's mistakes. Most labels of HAM10000 are histopatholog
 
 import numpy as np
 import pandas as pd
-from cleanlab.filter import find_label_issues
-from cleanlab.rank import get_label_quality_scores
 
 from derma_assets.calibration.temperature import softmax
 from derma_assets.diagnoses import CODES
@@ -47,6 +45,9 @@ def label_errors(pictures: pd.DataFrame, probabilities: pd.DataFrame) -> pd.Data
     Raises:
         InputError: a picture has two rows of probabilities.
     """
+    from cleanlab.filter import find_label_issues
+    from cleanlab.rank import get_label_quality_scores
+
     twice = probabilities["image_id"][probabilities["image_id"].duplicated()]
     if len(twice):
         raise InputError(

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from fairlearn.metrics import MetricFrame
 
 from derma_assets.calibration.labelled_logits import LabelledLogits
 from derma_assets.evaluation.bootstrap import with_intervals
@@ -86,6 +85,8 @@ def subgroup_gaps(
 
 def _ends(measure: Measure, compared: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Return what fairlearn says of one metric over groups, each given as (n,) bool pictures."""
+    from fairlearn.metrics import MetricFrame
+
     if len(compared) < 2:
         nothing = float("nan")
         unnamed = {"groups": len(compared), "lowest_group": "", "highest_group": ""}

@@ -12,7 +12,6 @@ import numpy as np
 import scipy.ndimage
 import skimage.data
 from PIL import Image, ImageDraw, ImageFont
-from sklearn.datasets import load_sample_image
 
 from derma_assets.dataset.preprocessing import model_input
 
@@ -157,6 +156,8 @@ def _grey(scan: np.ndarray) -> Image.Image:
 
 @cache
 def _photographs() -> tuple[Image.Image, ...]:
+    from sklearn.datasets import load_sample_image
+
     in_colour = [
         load_sample_image("china.jpg"),
         load_sample_image("flower.jpg"),

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,10 +35,26 @@ def fingerprint_arrays(arrays: Sequence[np.ndarray]) -> str:
     return digest.hexdigest()[:_LENGTH]
 
 
+# Hashes of this process, by all that tells one state of a file from another. A file may be written twice within a tick
+# of the file system's clock: what was touched a moment ago is not remembered.
+_hashed: dict[tuple[int, ...], str] = {}
+_TICK_S = 2.0
+
+
 def sha256_of_file(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
+    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits.
+
+    A file that is linked under several names is read once in a process: pictures lie in their shard and in the whole.
+    """
     with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+        of = os.fstat(handle.fileno())
+        state = (of.st_dev, of.st_ino, of.st_size, of.st_mtime_ns, of.st_ctime_ns)
+        if state not in _hashed:
+            digest = hashlib.file_digest(handle, "sha256").hexdigest()
+            if of.st_nlink == 1 or abs(time.time() - max(of.st_mtime, of.st_ctime)) < _TICK_S:
+                return digest
+            _hashed[state] = digest
+        return _hashed[state]
 
 
 def sha256_of_files(folder: Path) -> dict[str, str]:

@@ -9,8 +9,6 @@ regression.
 from typing import Any
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 from derma_assets.dataset.stored_rows import Rows
 from derma_assets.diagnoses import CODES
@@ -35,6 +33,9 @@ def fit_head(model: Any, pixels: Rows, rows: np.ndarray, labels: np.ndarray, wei
         labels: (n,) their class indices, at least two different ones.
         weights: (n,) their weights.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
     keras = import_keras()
     features = Predictor(keras.Model(model.input, model.get_layer("pooling").output))(pixels, rows, "features")
     scaler = StandardScaler()

@@ -13,6 +13,7 @@ from derma_assets.automation.reuse_benchmark_report import (
     asset_table,
     run_table,
     tables_markdown,
+    with_earlier,
     write_down,
 )
 from derma_assets.written_blocks import with_blocks
@@ -66,6 +67,15 @@ def test_what_is_written_has_both_tables_and_how_to_measure_the_same(runs: list[
     assert readme.read_text().endswith("-->\nAfter.\n")
     assert "old" not in readme.read_text()
     assert len(pd.read_csv(tmp_path / "docs" / "reuse.csv")) == 4
+
+
+def test_a_run_that_is_measured_again_takes_its_own_place(runs: list[Measured], tmp_path: Path) -> None:
+    run_table(runs).to_csv(tmp_path / "runs.csv", index=False)
+    faster = run_table([Measured(runs[1].scenario, 8.0, runs[1].assets, decoded=0, epochs=0)])
+    both = with_earlier(faster, tmp_path / "runs.csv", "run")
+    assert both["run"].tolist() == ["empty", "nothing", "recipe"]
+    assert both["seconds"].tolist() == [3.0, 8.0, 99.0]
+    assert with_earlier(faster, tmp_path / "none.csv", "run")["run"].tolist() == ["nothing"]
 
 
 def test_the_readme_has_what_was_measured() -> None:

@@ -15,7 +15,12 @@ pytestmark = pytest.mark.recovery
 def test_two_runs_at_once_train_one_model(
     undisturbed: Undisturbed, tmp_path: Path, figures: Callable[[str], None]
 ) -> None:
-    with begin(tmp_path, "*predictions") as one, begin(tmp_path, "*predictions") as other:
+    # Dagster's own files apart: two processes must not make its database at the same time.
+    homes = [tmp_path / name for name in ("one", "other")]
+    with (
+        begin(tmp_path, "*predictions", home=homes[0]) as one,
+        begin(tmp_path, "*predictions", home=homes[1]) as other,
+    ):
         said = [one.wait(), other.wait()]
     assert_whole(tmp_path)
     assert_same(undisturbed.data_dir, tmp_path)
@@ -32,7 +37,6 @@ def test_steps_in_processes_of_their_own_do_not_get_in_each_others_way(
 ) -> None:
     settings = {**SMALL, "DERMA_EXECUTOR": "multiprocess"}
     selection = "raw_metadata,grouped_splits"
-    # Dagster's own files apart: two processes must not make its database at the same time.
     homes = [tmp_path / name for name in ("one", "other")]
     with (
         begin(tmp_path, selection, settings, home=homes[0]) as one,
