@@ -81,7 +81,7 @@ def with_committed(rows: pd.DataFrame, committed: pd.DataFrame) -> pd.DataFrame:
     defined = {trial.name: trial.definition for trial in TRIALS.values()}
     still = committed["trial"].map(defined) == committed["definition"]
     kept = committed[still & ~committed["trial"].isin(rows["trial"])]
-    both = pd.concat([rows, kept], ignore_index=True)
+    both = pd.concat([rows, kept], ignore_index=True) if len(rows) else kept
     return both.sort_values("trial", key=lambda names: names.map(list(TRIALS).index), ignore_index=True)
 
 

@@ -95,6 +95,9 @@ _IN_ORDER = (
     _changed("size128", "128 px", image_size=128),
     _changed("size160", "160 px", image_size=160),
     _changed("size192", "192 px", image_size=192),
+    _changed(
+        "larger", "128 px and 12 epochs: what the default was first compared with", {"epochs": 12}, image_size=128
+    ),
     Trial(
         name="default",
         idea="the default: 160 px, 24 epochs, stronger crops, twice the rate",
