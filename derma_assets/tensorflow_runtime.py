@@ -4,9 +4,9 @@ TensorFlow takes seconds to import, so no module imports it at its top: `dagster
 definitions stay fast. Its native libraries write dozens of lines straight to file descriptor 2 before logging is
 set up; those known to mean nothing are dropped, and everything else is let through.
 
-oneDNN's kernels are switched on: TensorFlow does so by itself only on some of Intel's processors, and without them the
-gradients of convolutions take twice to three times as long on others that have AVX2. `TF_ENABLE_ONEDNN_OPTS=0` switches
-them off.
+oneDNN's kernels are switched on: TensorFlow does so by itself only on processors with instructions made for neural
+networks (AVX-512 VNNI and later), and without them the gradients of convolutions take twice to three times as long on
+others. `TF_ENABLE_ONEDNN_OPTS=0` switches them off.
 """
 
 import logging
