@@ -173,7 +173,10 @@ def _stamped(context: dg.AssetExecutionContext, result: Any, made_from: str) -> 
     metadata = dict(result.metadata or {})
     if any(isinstance(value, Later) for value in metadata.values()):
         name = result.asset_key.path[-1] if result.asset_key else context.asset_key.path[-1]
-        said = {} if forced or context.has_partition_key else _last_said(context, name, version)
+        stored = None if context.has_partition_key else known_record(Path(context.resources.reuse.store), name)
+        # It may show what is upstream as well as what is stored: neither may have changed.
+        unchanged = stored is not None and (stored.made_from, stored.data_version) == (made_from, version)
+        said = _last_said(context, name, version) if unchanged and made_from and not forced else {}
         metadata = {
             word: said.get(word) or value.make() if isinstance(value, Later) else value
             for word, value in metadata.items()

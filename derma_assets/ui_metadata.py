@@ -31,7 +31,7 @@ def figure(drawing: "Figure", photographs: bool = False) -> dg.MetadataValue:
 class Later(dg.MetadataValue[Any]):
     """Metadata that takes long to make, of an asset that looks whenever it is asked for whether something has changed.
 
-    Made only where the last run of the asset gave other content: `reusing` takes what that said otherwise.
+    Made only where the asset or what it is made of has changed: `reusing` takes what its last run said otherwise.
     """
 
     def __init__(self, make: Callable[[], dg.MetadataValue[Any]]) -> None:

@@ -266,13 +266,13 @@ def test_partitions_are_reused_one_by_one(tmp_path: Path) -> None:
 
 def test_a_figure_of_what_is_looked_at_is_made_once_for_one_content(tmp_path: Path) -> None:
     drawn: list[str] = []
-    seen = ["one"]
+    seen, upstream = ["one"], ["as it is"]
 
     def draw() -> dg.MetadataValue:
         drawn.append(seen[0])
         return dg.MetadataValue.md(f"figure of {seen[0]}")
 
-    @stage_asset("dataset", code_version="1", io_manager_key="document", reuse=False)
+    @stage_asset("dataset", code_version="1", io_manager_key="document", reuse=False, also=lambda _: upstream[0])
     def looked_at() -> dg.MaterializeResult:
         metadata = {"figure": Later(draw), "length": len(seen[0])}
         return dg.MaterializeResult(value={}, data_version=dg.DataVersion(seen[0]), metadata=metadata)
@@ -289,6 +289,9 @@ def test_a_figure_of_what_is_looked_at_is_made_once_for_one_content(tmp_path: Pa
     assert drawn == ["one", "two", "one"]
     assert run(force=True) == ("figure of one", False)
     assert drawn[3:] == ["one"]
+    upstream[0] = "corrected"  # which the figure may show, too
+    assert run() == ("figure of one", False)
+    assert drawn[4:] == ["one"]
 
 
 def test_what_the_name_of_a_partition_stands_for_decides_too(tmp_path: Path) -> None:

@@ -115,7 +115,8 @@ of Python and Dagster included; `empty` says how much of that they take.
 {runs.to_markdown(index=False)}
 
 A dot: answered with what is stored. Seconds: computed. What has a time under `nothing` looks at files
-every time, to see whether they have changed. A picture of a new lesion waits until there are as many as
+every time, to see whether they have changed. Only `empty`, `nothing` and `docstring` are to be compared by their
+seconds: other work may have run beside the others. A picture of a new lesion waits until there are as many as
 `DERMA_RETRAIN_LESIONS` says, so that nothing is trained for one.
 
 {asset_table(assets).to_markdown()}
