@@ -34,9 +34,9 @@ class Trial(BaseModel):
 
     @property
     def definition(self) -> str:
-        """A fingerprint of all that is tried, whatever it is called; options that a recipe leaves alone are no part."""
+        """A fingerprint of all that is tried, whatever it is called."""
         choices = self.model_dump(include={"image_size", "trainable_layers", "framing"})
-        return fingerprint_json({**choices, "recipe": self.recipe.model_dump(exclude_defaults=True)})[:16]
+        return fingerprint_json({**choices, "recipe": self.recipe.choices})[:16]
 
 
 BASE = DEFAULT.model_copy(

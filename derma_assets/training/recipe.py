@@ -1,6 +1,6 @@
 """Training recipes: every choice that decides how the classifier is trained, as typed, documented configs."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -90,6 +90,11 @@ class Recipe(BaseModel):
     early_stopping: int | None = Field(None, description="Stop after so many epochs without a lower validation loss.")
     augmentation: Augmentation = Augmentation()
 
+    @property
+    def choices(self) -> dict[str, Any]:
+        """What it asks for. Options that it leaves alone are no part: a new option makes no recipe another one."""
+        return self.model_dump(exclude_defaults=True)
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.average_decay and self.keep != "last":
@@ -151,7 +156,7 @@ RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (PAPER, DEFAULT,
 
 def recipe_version(name: str) -> str:
     """Return a short fingerprint of what a recipe's name stands for: editing a recipe makes what it trains stale."""
-    return fingerprint_json(named_recipe(name).model_dump())[:8]
+    return fingerprint_json(named_recipe(name).choices)[:8]
 
 
 def named_recipe(name: str, epochs: int | None = None) -> Recipe:
