@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 from derma_assets.dataset.image_arrays import ImageArrays
@@ -18,7 +19,7 @@ from derma_assets.training.cluster import cluster_from_environment, cluster_of_c
 from derma_assets.training.recipe import named_recipe
 from derma_assets.training.train import BackboneChoice, train_classifier
 from derma_assets_tests.running import ROOT, TIMEOUT_S
-from derma_assets_tests.training.two_processes import Pair, children, is_alive, said, write_store
+from derma_assets_tests.training.two_processes import Pair, said, survivors, write_store
 
 EPOCHS, LAYERS, SEED = 6, 12, 42
 
@@ -66,7 +67,7 @@ class Interrupted:
     chief_status: int
     epochs_kept: int
     states: list[str]
-    survivors: list[int]
+    survivors: list[str]
     continued: pd.DataFrame
     worker_said: str
 
@@ -92,12 +93,12 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
     # That there is a state is enough to know: reading it would take as long as the epochs that are left.
     while not _state_files(chiefs) and chief.poll() is None and time.monotonic() - started < TIMEOUT_S:
         time.sleep(0.005)
-    members = children(worker)
+    members = psutil.Process(worker.pid).children()
     worker.send_signal(signal.SIGKILL)
     chief_said = said(chief)
     chief_status = chief.returncode
     worker.communicate()
-    kept, survivors = _epochs_kept(chiefs), [pid for pid in members if is_alive(pid)]
+    kept, left = _epochs_kept(chiefs), survivors(members)
     states = [str(path.relative_to(workers)) for path in workers.rglob("*.npz")]
 
     worker, chief = pair.start_worker(DERMA_DATA_DIR=str(workers)), pair.start_graph()
@@ -106,7 +107,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
     worker_said = said(worker)
     assert worker.returncode == 0, worker_said
     continued = pd.read_parquet(chiefs / "store" / "sample" / "training_history.parquet")
-    return Interrupted(chief_said, chief_status, kept, states, survivors, continued, worker_said)
+    return Interrupted(chief_said, chief_status, kept, states, left, continued, worker_said)
 
 
 @pytest.mark.cluster

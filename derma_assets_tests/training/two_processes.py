@@ -1,14 +1,15 @@
 """A store small enough to train on in seconds, and the two processes that train on it over the loopback."""
 
 import json
-import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 
 from derma_assets.dataset.image_arrays import FORMAT, INDEX, PIXELS
 from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION
@@ -93,16 +94,19 @@ def said(process: "subprocess.Popen[str]", timeout_s: float = TIMEOUT_S) -> str:
     return output
 
 
-def children(process: "subprocess.Popen[str]") -> list[int]:
-    """Return the processes that a process has started, as Linux lists them."""
-    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    return [int(pid) for pid in listed.read_text().split()] if listed.exists() else []
+def survivors(processes: list[psutil.Process]) -> list[str]:
+    """Return the command lines of the processes that have not ended half a minute from now.
+
+    Whether its entry is still in the list of processes says nothing: some systems remove those of orphans late.
+    """
+    until = time.monotonic() + 30
+    while (alive := [process for process in processes if not _has_ended(process)]) and time.monotonic() < until:
+        time.sleep(0.1)
+    return [" ".join(process.cmdline()) for process in alive]
 
 
-def is_alive(pid: int) -> bool:
-    """Return whether there is such a process."""
+def _has_ended(process: psutil.Process) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
