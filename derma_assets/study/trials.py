@@ -50,6 +50,7 @@ BASE = DEFAULT.model_copy(
         "mixup": 0.0,
         "lower_layers_rate": 1.0,
         "fit_head_first": False,
+        "teacher_folds": 0,
         "average_decay": 0.0,
         "augmentation": DEFAULT.augmentation.model_copy(update={"zoom_in": 0.3, "zoom_out": 0.05}),
     }
@@ -91,6 +92,7 @@ _IN_ORDER = (
     _changed("layerwise", "lower rates for lower layers, down to a tenth", {"lower_layers_rate": 0.1}),
     _changed("head", "two stages: the head is fitted before all layers learn", {"fit_head_first": True}),
     _changed("average", "moving average of the weights, 0.998 a step", {"average_decay": 0.998}),
+    _changed("taught", "distillation: half of what is learnt is the word of three teachers", {"teacher_folds": 3}),
     _changed("longer", "24 epochs", {"epochs": 24}),
     _changed("size128", "128 px", image_size=128),
     _changed("size160", "160 px", image_size=160),

@@ -40,6 +40,7 @@ def fit(
     seed: int,
     state_path: Path,
     precision: Precision = "float32",
+    targets: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Train `model` in place; it ends with the weights of the epoch that the recipe keeps.
 
@@ -54,6 +55,7 @@ def fit(
         seed: Seed of order, augmentation and dropout.
         state_path: File that keeps the state between epochs.
         precision: How the layers are computed, see `hardware.native_precision`.
+        targets: (n, 7) float32, what is learnt of each training picture, if it is more than its label.
 
     Returns:
         One row per epoch: epoch, loss, accuracy, macro_f1, the same on validation with the prefix `val_`,
@@ -71,6 +73,7 @@ def fit(
         keep=lambda: state.save(state_path),
         precision=precision,
         strategy=training_strategy(),
+        targets=targets,
     )
     if recipe.average_decay:
         _restore(learner, state)
@@ -94,6 +97,7 @@ def learn(
     keep: Callable[[], None],
     precision: Precision,
     strategy: Any,
+    targets: np.ndarray | None = None,
 ) -> Any:
     """Train from `state` to the last epoch, and return the model that has learnt: the stand-in of `model`.
 
@@ -115,7 +119,7 @@ def learn(
     keras.utils.set_random_seed(seed + len(state.history))
     weights = class_weights(labels, recipe.class_weight_power, recipe.class_weight_factors)
     first_epoch = len(state.history)
-    order: dict[str, Any] = {"recipe": recipe, "first_epoch": first_epoch, "seed": seed}
+    order: dict[str, Any] = {"recipe": recipe, "first_epoch": first_epoch, "seed": seed, "targets": targets}
     if strategy.num_replicas_in_sync == 1:
         learner.fit(
             training_batches(pixels, rows, labels, weights[labels], **order),

@@ -44,6 +44,7 @@ def training_batches(
     recipe: Recipe,
     first_epoch: int,
     seed: int,
+    targets: np.ndarray | None = None,
 ) -> Any:
     """Return a dataset of augmented batches for the recipe's epochs from `first_epoch` on, counted from 0.
 
@@ -56,11 +57,12 @@ def training_batches(
         labels: (n,) int class indices.
         weights: (n,) float32 loss weights.
         recipe: Batch size, epochs, and how pictures are drawn, changed and mixed.
+        targets: (n, 7) float32, what is learnt of each picture, if it is more than its label.
 
     Returns:
-        `tf.data.Dataset` of ((b, s, s, 3) float32 pictures, (b, 7) one-hot float32, (b,) float32 weights).
+        `tf.data.Dataset` of ((b, s, s, 3) float32 pictures, (b, 7) float32 targets, (b,) float32 weights).
     """
-    load = _loader(pixels, rows, labels, weights, recipe, seed)
+    load = _loader(pixels, rows, _targets(labels, targets), weights, recipe, seed)
 
     def whole(epoch: Any, step: Any, chosen: Any) -> tuple[Any, Any, Any]:
         return load(epoch, step, chosen, None)
@@ -82,6 +84,7 @@ def training_parts(
     first_epoch: int,
     seed: int,
     share: Share,
+    targets: np.ndarray | None = None,
 ) -> Any:
     """Return a dataset of parts of the batches that `training_batches` would give, for several devices.
 
@@ -96,7 +99,7 @@ def training_parts(
         float32 targets, (n,) float32 weights).
     """
     tf = import_tensorflow()
-    load = _loader(pixels, rows, labels, weights, recipe, seed)
+    load = _loader(pixels, rows, _targets(labels, targets), weights, recipe, seed)
 
     def for_each_replica(epoch: Any, step: Any, chosen: Any) -> Any:
         return tf.data.Dataset.from_tensor_slices(list(share.here)).map(lambda replica: (epoch, step, chosen, replica))
@@ -127,19 +130,23 @@ def _steps(labels: np.ndarray, recipe: Recipe, first_epoch: int, seed: int) -> A
     return tf.data.Dataset.range(first_epoch, recipe.epochs).flat_map(one_epoch)
 
 
+def _targets(labels: np.ndarray, targets: np.ndarray | None) -> np.ndarray:
+    return np.eye(len(CODES), dtype=np.float32)[labels] if targets is None else targets
+
+
 def _loader(
-    pixels: Rows, rows: np.ndarray, labels: np.ndarray, weights: np.ndarray, recipe: Recipe, seed: int
+    pixels: Rows, rows: np.ndarray, targets: np.ndarray, weights: np.ndarray, recipe: Recipe, seed: int
 ) -> Callable[[Any, Any, Any, Part | None], tuple[Any, Any, Any]]:
     """Return a function from epoch, step, positions and part to the pictures of the part, all targets and weights."""
     tf = import_tensorflow()
     read = _reader(pixels)
-    rows, labels, weights = tf.constant(rows, tf.int64), tf.constant(labels, tf.int64), tf.constant(weights)
+    rows, targets, weights = tf.constant(rows, tf.int64), tf.constant(targets), tf.constant(weights)
 
     def load(epoch: Any, step: Any, chosen: Any, part: Part | None) -> tuple[Any, Any, Any]:
         batch_seed = tf.stack([tf.constant(seed, tf.int64) * 1_000_003 + epoch, step])
         here = chosen if part is None else part.of(chosen)
         pictures = augment(read(tf.gather(rows, here)), batch_seed, recipe.augmentation, part)
-        batch = pictures, tf.one_hot(tf.gather(labels, chosen), len(CODES)), tf.gather(weights, chosen)
+        batch = pictures, tf.gather(targets, chosen), tf.gather(weights, chosen)
         return mixed(*batch, batch_seed, recipe.mixup, part) if recipe.mixup else batch
 
     return load

@@ -73,6 +73,13 @@ class Recipe(BaseModel):
         description="Begin with a head that has been fitted to the features of the untouched layers, not with a random "
         "one: two stages (Kumar et al., ICLR 2022).",
     )
+    teacher_folds: int = Field(
+        0,
+        ge=0,
+        description="Learn also what so many teachers say, each trained by this recipe without one part of the "
+        "training lesions and asked about that part; 0: learn the labels alone. Costs as many trainings more.",
+    )
+    teacher_share: float = Field(0.5, ge=0, le=1, description="Share of the teachers' word in what is learnt.")
     average_decay: float = Field(
         0.0,
         ge=0,
@@ -101,6 +108,8 @@ class Recipe(BaseModel):
             raise ValueError("average_decay ends with an average over all epochs: set keep to `last`")
         if self.lower_layers_rate != 1 and self.optimizer != "adamw":
             raise ValueError("lower_layers_rate is for the optimizer `adamw`")
+        if self.teacher_folds == 1:
+            raise ValueError("one teacher would have nothing to learn from: set teacher_folds to 2 or more")
         return self
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from derma_assets.dataset.image_arrays import ImageArrays
+from derma_assets.errors import InputError
 from derma_assets.splits.grouped_splits import TRAIN, VALIDATION
 from derma_assets.storage.fingerprint import fingerprint_json, fingerprint_table, sha256_of_file
 from derma_assets.training.checkpoint import TrainingState
@@ -20,6 +21,7 @@ from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.training.mobilenet import build_classifier
 from derma_assets.training.probe import fit_head
 from derma_assets.training.recipe import Recipe
+from derma_assets.training.teachers import soft_targets
 from derma_assets.training.weights_file import ENDING, refuse_learnt_from
 
 # Raised when the code that trains changes its results, so that no state of older code is continued.
@@ -77,14 +79,37 @@ def train_classifier(
             left out, this process trains alone.
 
     Raises:
-        InputError: weights that cannot be had, or that have learnt from what is held out now.
+        InputError: weights that cannot be had, or that have learnt from what is held out now; a recipe with teachers
+            for several processes, or with more of them than a diagnosis has lesions.
     """
+    if together is not None and recipe.teacher_folds:
+        raise InputError(
+            f"the recipe {recipe.name} has teachers, which one process trains: unset TF_CONFIG, or choose a recipe "
+            "without (DERMA_RECIPE)."
+        )
     state_path = state_folder / f"{training_identity(arrays, splits, recipe, backbone, seed, precision)}.npz"
     before = TrainingState.load(state_path)
     if together is not None and not before.finished:
         together(state_path)
     prepared = prepare(arrays, splits, recipe, backbone, seed, begun=bool(before.history))
     _remove_other_states(state_path)
+    targets = None
+    if recipe.teacher_folds and not before.finished:
+
+        def teacher(number: int, its_splits: pd.DataFrame) -> Any:
+            return train_classifier(
+                arrays,
+                its_splits,
+                recipe=recipe.model_copy(update={"teacher_folds": 0}),
+                backbone=backbone,
+                seed=seed,
+                state_folder=state_folder / f"teacher-{number}",
+                precision=precision,
+            ).model
+
+        targets = soft_targets(
+            arrays, splits, teachers=recipe.teacher_folds, share=recipe.teacher_share, seed=seed, train=teacher
+        )
     history = fit(
         prepared.model,
         arrays.pixels,
@@ -94,6 +119,7 @@ def train_classifier(
         seed=seed,
         state_path=state_path,
         precision=precision,
+        targets=targets,
     )
     return TrainedClassifier(
         prepared.model,
@@ -166,7 +192,7 @@ def what_decides(
     """Return all that decides a training's result, by name."""
     return {
         "code": TRAINING_VERSION,
-        "recipe": recipe.model_dump(),
+        "recipe": recipe.choices,
         "backbone": _identity_of_weights(backbone),
         "seed": seed,
         "precision": precision,
