@@ -11,7 +11,7 @@ import pandas as pd
 
 from derma_assets.dataset.stored_rows import Rows
 from derma_assets.diagnoses import CODES
-from derma_assets.errors import UserError
+from derma_assets.errors import InputError, UserError
 from derma_assets.progress import bar
 from derma_assets.tensorflow_runtime import import_keras, import_tensorflow
 from derma_assets.training.checkpoint import TrainingState
@@ -19,11 +19,13 @@ from derma_assets.training.class_weights import class_weights
 from derma_assets.training.fast_layers import bring_back, fast_twin
 from derma_assets.training.hardware import Precision, training_strategy
 from derma_assets.training.input_pipeline import (
+    activation_batches,
     prediction_batches,
     prediction_parts,
     training_batches,
     training_parts,
 )
+from derma_assets.training.kept_activations import ENDING, cut_above_frozen, keep_activations
 from derma_assets.training.recipe import Recipe
 from derma_assets.training.together import fit_together, replicas_of
 
@@ -74,7 +76,9 @@ def fit(
         precision=precision,
         strategy=training_strategy(),
         targets=targets,
+        activations_path=(activations_path := state_path.with_suffix(ENDING)),
     )
+    activations_path.unlink(missing_ok=True)
     if recipe.average_decay:
         _restore(learner, state)
         learner.optimizer.finalize_variable_values(learner.trainable_variables)
@@ -98,6 +102,7 @@ def learn(
     precision: Precision,
     strategy: Any,
     targets: np.ndarray | None = None,
+    activations_path: Path | None = None,
 ) -> Any:
     """Train from `state` to the last epoch, and return the model that has learnt: the stand-in of `model`.
 
@@ -105,12 +110,23 @@ def learn(
         state: What is known so far; it is brought up to date after every epoch.
         keep: Called then.
         strategy: Of `tf.distribute`: which devices learn together. The others are as in `fit`.
+        activations_path: File for a recipe that keeps what the frozen layers see.
+
+    Raises:
+        InputError: such a recipe for several devices, or for a model in which all layers learn.
     """
     keras = import_keras()
     rows, labels = train
     steps = math.ceil(len(rows) / recipe.batch_size)
     with strategy.scope():
         learner = fast_twin(model, recipe.batch_norm_momentum, precision)
+        if recipe.kept_variants:
+            if strategy.num_replicas_in_sync > 1:
+                raise InputError(
+                    f"the recipe {recipe.name} keeps what the frozen layers see (kept_variants), on one device only: "
+                    "choose another recipe, or set CUDA_VISIBLE_DEVICES to one GPU and unset TF_CONFIG."
+                )
+            below, learner = cut_above_frozen(learner)
         _compile(learner, recipe, steps, precision)
     if state.finished:
         return learner
@@ -121,9 +137,17 @@ def learn(
     first_epoch = len(state.history)
     order: dict[str, Any] = {"recipe": recipe, "first_epoch": first_epoch, "seed": seed, "targets": targets}
     if strategy.num_replicas_in_sync == 1:
+        if recipe.kept_variants:
+            assert activations_path is not None
+            kept = keep_activations(below, pixels, rows, validation[0], recipe, seed, activations_path)
+            batches = activation_batches(kept.train, labels, weights[labels], **order)
+            judged = _validation_batches(kept.validation, np.arange(len(validation[0])), validation[1])
+        else:
+            batches = training_batches(pixels, rows, labels, weights[labels], **order)
+            judged = _validation_batches(pixels, *validation)
         learner.fit(
-            training_batches(pixels, rows, labels, weights[labels], **order),
-            validation_data=_validation_batches(pixels, *validation),
+            batches,
+            validation_data=judged,
             initial_epoch=first_epoch,
             epochs=recipe.epochs,
             steps_per_epoch=steps,

@@ -21,15 +21,16 @@ _SIDE_BY_SIDE = max(2, min(os.cpu_count() or 1, 8))
 
 
 def _reader(pixels: Rows, turned: Turn | None = None) -> Callable[[Any], Any]:
-    """Return a TensorFlow function from (b,) int64 rows to (b, s, s, 3) uint8 pictures."""
+    """Return a TensorFlow function from (b,) int64 rows to what is stored of them: (b, s, s, 3) uint8, say."""
     tf = import_tensorflow()
+    kind = tf.as_dtype(pixels.dtype)
 
     def chosen_pixels(chosen: np.ndarray) -> np.ndarray:
         pictures = np.asarray(pixels[chosen])
         return pictures if turned is None else np.ascontiguousarray(turned(pictures))
 
     def read(rows: Any) -> Any:
-        batch = tf.numpy_function(chosen_pixels, [rows], tf.uint8, stateful=False)
+        batch = tf.numpy_function(chosen_pixels, [rows], kind, stateful=False)
         return tf.ensure_shape(batch, [None, *pixels.shape[1:]])
 
     return read
@@ -72,6 +73,60 @@ def training_batches(
         .map(whole, num_parallel_calls=_SIDE_BY_SIDE, deterministic=True)
         .prefetch(4)
     )
+
+
+def variant_batches(
+    pixels: Rows, rows: np.ndarray, *, recipe: Recipe, variant: int, seed: int, batch_size: int = 64
+) -> Any:
+    """Return a dataset of (b, s, s, 3) float32 pictures in the order of `rows`, changed as an epoch changes them.
+
+    Args:
+        pixels: (m, s, s, 3) uint8.
+        rows: (n,) which of the pictures.
+        recipe: How they are changed.
+        variant: The same number, the same changes.
+        seed: Of the changes.
+        batch_size: Part of what decides the changes.
+    """
+    tf = import_tensorflow()
+    read = _reader(pixels)
+
+    def changed(step: Any, chosen: Any) -> Any:
+        return augment(read(chosen), _seed_of_batch(seed, variant, step), recipe.augmentation)
+
+    batches = tf.data.Dataset.from_tensor_slices(np.asarray(rows, np.int64)).batch(batch_size).enumerate()
+    return batches.map(changed, num_parallel_calls=_SIDE_BY_SIDE, deterministic=True).prefetch(4)
+
+
+def activation_batches(
+    activations: Rows,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    *,
+    recipe: Recipe,
+    first_epoch: int,
+    seed: int,
+    targets: np.ndarray | None = None,
+) -> Any:
+    """Return what `training_batches` does, with the kept activations of the pictures in place of the pictures.
+
+    Args:
+        activations: (variants * n, h, w, c), see `kept_activations`.
+        labels: (n,) int class indices. The other arguments are as in `training_batches`.
+
+    Returns:
+        `tf.data.Dataset` of ((b, h, w, c) float32, (b, 7) float32 targets, (b,) float32 weights).
+    """
+    tf = import_tensorflow()
+    read = _reader(activations)
+    learnt, weighed = tf.constant(_targets(labels, targets)), tf.constant(weights)
+
+    def load(epoch: Any, step: Any, chosen: Any) -> tuple[Any, Any, Any]:
+        values = read(epoch % recipe.kept_variants * len(labels) + chosen)
+        return tf.cast(values, tf.float32), tf.gather(learnt, chosen), tf.gather(weighed, chosen)
+
+    steps = _steps(labels, recipe, first_epoch, seed)
+    return steps.map(load, num_parallel_calls=_SIDE_BY_SIDE, deterministic=True).prefetch(4)
 
 
 def training_parts(
@@ -130,6 +185,11 @@ def _steps(labels: np.ndarray, recipe: Recipe, first_epoch: int, seed: int) -> A
     return tf.data.Dataset.range(first_epoch, recipe.epochs).flat_map(one_epoch)
 
 
+def _seed_of_batch(seed: int, epoch: Any, step: Any) -> Any:
+    tf = import_tensorflow()
+    return tf.stack([tf.constant(seed, tf.int64) * 1_000_003 + epoch, step])
+
+
 def _targets(labels: np.ndarray, targets: np.ndarray | None) -> np.ndarray:
     return np.eye(len(CODES), dtype=np.float32)[labels] if targets is None else targets
 
@@ -143,7 +203,7 @@ def _loader(
     rows, targets, weights = tf.constant(rows, tf.int64), tf.constant(targets), tf.constant(weights)
 
     def load(epoch: Any, step: Any, chosen: Any, part: Part | None) -> tuple[Any, Any, Any]:
-        batch_seed = tf.stack([tf.constant(seed, tf.int64) * 1_000_003 + epoch, step])
+        batch_seed = _seed_of_batch(seed, epoch, step)
         here = chosen if part is None else part.of(chosen)
         pictures = augment(read(tf.gather(rows, here)), batch_seed, recipe.augmentation, part)
         batch = pictures, tf.gather(targets, chosen), tf.gather(weights, chosen)

@@ -80,6 +80,12 @@ class Recipe(BaseModel):
         "training lesions and asked about that part; 0: learn the labels alone. Costs as many trainings more.",
     )
     teacher_share: float = Field(0.5, ge=0, le=1, description="Share of the teachers' word in what is learnt.")
+    kept_variants: int = Field(
+        0,
+        ge=0,
+        description="Show so many variants of each picture, one an epoch, in turn, and compute what the frozen layers "
+        "make of each only once; 0: every epoch shows another. For layers that are frozen, on one device.",
+    )
     average_decay: float = Field(
         0.0,
         ge=0,
@@ -108,6 +114,8 @@ class Recipe(BaseModel):
             raise ValueError("average_decay ends with an average over all epochs: set keep to `last`")
         if self.lower_layers_rate != 1 and self.optimizer != "adamw":
             raise ValueError("lower_layers_rate is for the optimizer `adamw`")
+        if self.kept_variants and (self.mixup or self.average_decay):
+            raise ValueError("kept_variants keeps no pictures, which mixup and average_decay need: leave them out")
         if self.teacher_folds == 1:
             raise ValueError("one teacher would have nothing to learn from: set teacher_folds to 2 or more")
         return self

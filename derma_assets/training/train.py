@@ -17,6 +17,7 @@ from derma_assets.training.checkpoint import TrainingState
 from derma_assets.training.class_weights import class_weights
 from derma_assets.training.fit import fit
 from derma_assets.training.hardware import Precision
+from derma_assets.training.kept_activations import ENDING as ACTIVATIONS
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.training.mobilenet import build_classifier
 from derma_assets.training.probe import fit_head
@@ -211,7 +212,8 @@ def _identity_of_weights(backbone: BackboneChoice) -> dict[str, Any]:
 
 
 def _remove_other_states(kept: Path) -> None:
-    """Remove the states of trainings that will not be continued."""
-    for other in kept.parent.glob("*.npz"):
-        if other != kept:
-            other.unlink()
+    """Remove what is left of trainings that will not be continued."""
+    for pattern in ("*.npz", f"*{ACTIVATIONS}"):
+        for other in kept.parent.glob(pattern):
+            if not other.name.startswith(f"{kept.stem}."):
+                other.unlink()
