@@ -15,6 +15,7 @@ from derma_assets.training.hardware import Precision
 from derma_assets.training.mobilenet import build_classifier
 from derma_assets.training.predictor import Predictor
 from derma_assets.training.recipe import PAPER, SAMPLE, Recipe
+from derma_assets_tests.training.power_loss import lose_power_after
 
 SMALL = SAMPLE.model_copy(update={"epochs": 4, "batch_size": 14, "dropout": 0.25, "batch_norm_momentum": 0.7})
 
@@ -68,14 +69,7 @@ def test_an_interrupted_training_ends_with_the_numbers_of_an_undisturbed_one(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole_model, whole = _fit(tmp_path / "whole.npz", recipe, FEW)
-    real_save = fit_module.TrainingState.save
-
-    def save_then_lose_power(state: Any, path: Path) -> None:
-        real_save(state, path)
-        if len(state.history) == 3:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(fit_module.TrainingState, "save", save_then_lose_power)
+    lose_power_after(3, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         _fit(tmp_path / "cut.npz", recipe, FEW)
     monkeypatch.undo()

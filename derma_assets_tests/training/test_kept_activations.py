@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from derma_assets.errors import InputError
-from derma_assets.training import fit as fit_module
 from derma_assets.training import kept_activations
 from derma_assets.training.fit import fit
 from derma_assets.training.input_pipeline import activation_batches, training_batches, variant_batches
@@ -16,6 +15,7 @@ from derma_assets.training.kept_activations import ENDING, cut_above_frozen, kee
 from derma_assets.training.mobilenet import build_classifier
 from derma_assets.training.recipe import PAPER, SAMPLE, Augmentation, Recipe
 from derma_assets_tests.running import ROOT
+from derma_assets_tests.training.power_loss import lose_power_after
 
 LAYERS, SEED, TRAIN = 12, 42, 42
 WEIGHTS = str(ROOT / "data" / "release" / "weights.npz")
@@ -92,14 +92,7 @@ def test_variants_take_turns(tmp_path: Path) -> None:
 
 def test_an_interrupted_training_goes_on_with_what_was_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole_model, whole = _fit(tmp_path / "whole.npz", CHANGING)
-    real_save = fit_module.TrainingState.save
-
-    def save_then_lose_power(state: Any, path: Path) -> None:
-        real_save(state, path)
-        if len(state.history) == 3:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(fit_module.TrainingState, "save", save_then_lose_power)
+    lose_power_after(3, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         _fit(tmp_path / "cut.npz", CHANGING)
     monkeypatch.undo()

@@ -101,8 +101,6 @@ def test_a_taught_training_goes_on_where_it_was_and_learns_something_else(
 ) -> None:
     plain = _train(arrays, tmp_path / "plain")
     taught = _train(arrays, tmp_path / "taught", teacher_folds=TEACHERS)
-    unheard = _train(arrays, tmp_path / "unheard", teacher_folds=TEACHERS, teacher_share=0.0)
-    pd.testing.assert_frame_equal(plain.history.drop(columns="seconds"), unheard.history.drop(columns="seconds"))
     assert (plain.history["loss"] != taught.history["loss"]).all()
     states = sorted(path.relative_to(tmp_path / "taught").parts[0] for path in tmp_path.glob("taught/*/*.npz"))
     assert states == ["teacher-0", "teacher-1"]
