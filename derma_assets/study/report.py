@@ -138,7 +138,7 @@ def study_page(rows: pd.DataFrame, after_training: pd.DataFrame | None = None) -
 All of HAM10000, one split: trained on train, judged on validation (about 1,000 pictures), one idea at a time. Test was
 not looked at. In brackets 95 % intervals over lesions; two trials on the same pictures differ by less than the
 intervals suggest, yet a difference below 0.01 in accuracy is chance. `{COMMAND}`, from {rows["date"].min()} to
-{rows["date"].max()}; minutes are on two cores that had other work too.
+{rows["date"].max()}; minutes are of one core or two, which had other work too, so they tell no trial from another.
 
 ## Mean of four views
 

@@ -64,6 +64,7 @@ def fit(
         learning_rate, seconds, and `kept`, which is true for the epoch whose weights the model ends with.
     """
     state = TrainingState.load(state_path)
+    activations_path = state_path.with_suffix(ENDING)
     learner = learn(
         model,
         pixels,
@@ -76,7 +77,7 @@ def fit(
         precision=precision,
         strategy=training_strategy(),
         targets=targets,
-        activations_path=(activations_path := state_path.with_suffix(ENDING)),
+        activations_path=activations_path,
     )
     activations_path.unlink(missing_ok=True)
     if recipe.average_decay:

@@ -84,7 +84,8 @@ class Recipe(BaseModel):
         0,
         ge=0,
         description="Show so many variants of each picture, one an epoch, in turn, and compute what the frozen layers "
-        "make of each only once; 0: every epoch shows another. For layers that are frozen, on one device.",
+        "make of each only once; 0: every epoch shows another. Needs frozen layers and one device. While it trains "
+        "the last 23 layers at 160 px take 0.1 MB of disk for each variant of a picture.",
     )
     average_decay: float = Field(
         0.0,
