@@ -7,6 +7,8 @@ UV_VERSION := 0.13.9
 SELECT ?= *
 # How many processes test side by side.
 TESTERS ?= 2
+# One more than cores: many tests wait for a browser, a server or a process.
+TEST_PROCESSES ?= 3
 
 # Absolute, because Dagster starts processes of its own in other folders.
 export DERMA_DATA_DIR ?= $(CURDIR)/data
@@ -113,7 +115,7 @@ browser: setup
 	@$(BIN)/python -m derma_assets.browser.install
 
 test: setup browser ## pass the tests (finds or installs a browser)
-	@$(BIN)/python -m pytest -q -n $(TESTERS) --dist loadgroup -m 'not browser and not daemon and not recovery and not cluster' --ignore=derma_assets_tests/real_data
+	@$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadgroup -m 'not browser and not daemon and not recovery and not cluster' --ignore=derma_assets_tests/real_data
 
 test-browser: setup browser ## use the app in a real browser: every screen, offline, updates, picture formats
 	@$(BIN)/python -m pytest -q -n $(TESTERS) --dist loadgroup -m browser --ignore=derma_assets_tests/real_data

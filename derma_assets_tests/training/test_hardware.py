@@ -59,8 +59,8 @@ def test_two_devices_learn_what_one_learns(tmp_path: Path) -> None:
 
 
 def test_batch_norms_learn_on_two_devices(tmp_path: Path) -> None:
-    # With random weights in all layers rounding alone makes other numbers than those of one device.
-    losses = _losses(2, 86, tmp_path)
+    # With random weights in so many layers rounding alone makes other numbers than those of one device.
+    losses = _losses(2, 30, tmp_path)
     assert np.isfinite(losses).all()
     assert losses[-1, 0] < losses[0, 0]
 
