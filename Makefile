@@ -115,7 +115,7 @@ browser: setup
 	@$(BIN)/python -m derma_assets.browser.install
 
 test: setup browser ## pass the tests (finds or installs a browser)
-	@$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadgroup -m 'not browser and not daemon and not recovery and not cluster' --ignore=derma_assets_tests/real_data
+	@$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder -m 'not browser and not daemon and not recovery and not cluster' --ignore=derma_assets_tests/real_data
 
 test-browser: setup browser ## use the app in a real browser: every screen, offline, updates, picture formats
 	@$(BIN)/python -m pytest -q -n $(TESTERS) --dist loadgroup -m browser --ignore=derma_assets_tests/real_data

@@ -13,10 +13,17 @@ from derma_assets_tests.shared_bucket import new_client, proxy, server, shared
 __all__ = ["new_client", "proxy", "server", "shared"]
 
 _HERE = Path(__file__).parent
+# The longest ones: begun last, they would go on alone when all others are done.
+_FIRST = ("end_to_end", "training")
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test its folder as the group that one process works through."""
+    """Give each test its folder as the group that one process works through, and begin with the longest."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(str(item.path.parent.relative_to(_HERE))))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: _FIRST.index(_group(item)) if _group(item) in _FIRST else len(_FIRST))
+
+
+def _group(item: pytest.Item) -> str:
+    return str(item.path.parent.relative_to(_HERE))
