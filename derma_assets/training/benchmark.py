@@ -29,7 +29,7 @@ from derma_assets.training.paper_way import batches_from_files, batches_from_mem
 from derma_assets.training.recipe import DEFAULT, PAPER, Augmentation
 
 OURS = "ours"
-OURS_KEPT = "ours, six variants kept"
+OURS_KEPT = "ours, variants kept"
 OURS_COLOURED = "ours, colours changed too"
 FROM_FILES = "the paper's way, from files"
 FROM_MEMORY = "the paper's way, from memory"

@@ -30,7 +30,7 @@ def _squares(count: int = 56) -> tuple[np.ndarray, np.ndarray]:
 
 # Where what is learnt does not matter, few layers learn: most of a short training is the making of its graph.
 FEW = 12
-# Enough for pictures to come through random layers.
+# Where lower layers are compared with higher ones, there have to be both.
 SOME = 40
 
 
