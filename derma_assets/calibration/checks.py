@@ -4,12 +4,13 @@ from typing import Any
 
 import dagster as dg
 
+from derma_assets.asset_checks import asset_check
 from derma_assets.calibration.assets import calibrated_temperature as calibrated_temperature_asset
 from derma_assets.calibration.assets import operating_points as operating_points_asset
 from derma_assets.calibration.temperature import lacks_optimum
 
 
-@dg.asset_check(asset=calibrated_temperature_asset)
+@asset_check(asset=calibrated_temperature_asset)
 def temperature_found(calibrated_temperature: dict[str, Any]) -> dg.AssetCheckResult:
     """The fit found an optimum; a warning, as few and easy validation pictures have none."""
     temperature = calibrated_temperature["temperature"]
@@ -26,7 +27,7 @@ def temperature_found(calibrated_temperature: dict[str, Any]) -> dg.AssetCheckRe
     )
 
 
-@dg.asset_check(asset=operating_points_asset, blocking=True)
+@asset_check(asset=operating_points_asset, blocking=True)
 def operating_points_meet_targets(operating_points: dict[str, Any]) -> dg.AssetCheckResult:
     """Each threshold reaches, on validation, the specificity or sensitivity that was asked for."""
     missed = [
@@ -37,7 +38,7 @@ def operating_points_meet_targets(operating_points: dict[str, Any]) -> dg.AssetC
     return dg.AssetCheckResult(passed=not missed, description="; ".join(missed) or "both targets are met")
 
 
-@dg.asset_check(asset=operating_points_asset)
+@asset_check(asset=operating_points_asset)
 def operating_points_beat_chance(operating_points: dict[str, Any]) -> dg.AssetCheckResult:
     """Sensitivity and specificity of each threshold add up to more than 1, else a coin would do; a warning."""
     # Youden's J: 0 for a coin, 1 for a perfect call.

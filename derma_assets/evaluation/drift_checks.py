@@ -3,11 +3,12 @@
 import dagster as dg
 import pandas as pd
 
+from derma_assets.asset_checks import asset_check
 from derma_assets.evaluation.drift import drifted
 from derma_assets.evaluation.drift_assets import data_drift as data_drift_asset
 
 
-@dg.asset_check(asset=data_drift_asset)
+@asset_check(asset=data_drift_asset)
 def arrivals_are_like_what_is_known(data_drift: pd.DataFrame) -> dg.AssetCheckResult:
     """No measure of the new pictures lies far from that of the known ones; a warning, as a new clinic may be right."""
     found = drifted(data_drift)

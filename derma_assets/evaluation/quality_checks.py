@@ -4,11 +4,12 @@ from pathlib import Path
 
 import dagster as dg
 
+from derma_assets.asset_checks import asset_check
 from derma_assets.evaluation.data_quality import DataQuality
 from derma_assets.evaluation.quality_assets import data_quality as data_quality_asset
 
 
-@dg.asset_check(asset=data_quality_asset)
+@asset_check(asset=data_quality_asset)
 def labels_and_lesions_look_right(data_quality: Path) -> dg.AssetCheckResult:
     """No label is probably wrong, and no lesion has two identifiers; a warning, as both are guesses to look up."""
     quality = DataQuality.read(data_quality)

@@ -4,10 +4,11 @@ from typing import Any
 
 import dagster as dg
 
+from derma_assets.asset_checks import asset_check
 from derma_assets.promotion.promotion_assets import released_bundle as released_bundle_asset
 
 
-@dg.asset_check(asset=released_bundle_asset)
+@asset_check(asset=released_bundle_asset)
 def new_bundle_is_served(released_bundle: dict[str, Any]) -> dg.AssetCheckResult:
     """The newest bundle is the one that is served; a warning that says what stopped it if not."""
     against = released_bundle["against"]

@@ -3,13 +3,14 @@
 import dagster as dg
 import pandas as pd
 
+from derma_assets.asset_checks import asset_check
 from derma_assets.splits.assets import grouped_splits as grouped_splits_asset
 from derma_assets.splits.assets import leakage_audit as leakage_audit_asset
 from derma_assets.splits.split_quality import class_shares, classes_missing, lesions_on_two_sides
 from derma_assets.ui_metadata import table_preview
 
 
-@dg.asset_check(asset=grouped_splits_asset, blocking=True)
+@asset_check(asset=grouped_splits_asset, blocking=True)
 def no_lesion_on_two_sides(grouped_splits: pd.DataFrame) -> dg.AssetCheckResult:
     """No lesion has pictures on two sides: else the test would measure memory, not skill."""
     leaked = lesions_on_two_sides(grouped_splits)
@@ -20,7 +21,7 @@ def no_lesion_on_two_sides(grouped_splits: pd.DataFrame) -> dg.AssetCheckResult:
     )
 
 
-@dg.asset_check(asset=grouped_splits_asset, blocking=True)
+@asset_check(asset=grouped_splits_asset, blocking=True)
 def class_shares_within_tolerance(grouped_splits: pd.DataFrame) -> dg.AssetCheckResult:
     """Each diagnosis's share of a side's lesions differs from its share of all by at most 2 points and one lesion."""
     shares = class_shares(grouped_splits)
@@ -36,7 +37,7 @@ def class_shares_within_tolerance(grouped_splits: pd.DataFrame) -> dg.AssetCheck
     )
 
 
-@dg.asset_check(asset=grouped_splits_asset, blocking=True)
+@asset_check(asset=grouped_splits_asset, blocking=True)
 def every_class_on_every_side(grouped_splits: pd.DataFrame) -> dg.AssetCheckResult:
     """Every diagnosis is on every side: one that is missing could not be learnt, calibrated or measured."""
     missing = [f"{dx} on {side}" for side, dx in classes_missing(grouped_splits)]
@@ -47,7 +48,7 @@ def every_class_on_every_side(grouped_splits: pd.DataFrame) -> dg.AssetCheckResu
     )
 
 
-@dg.asset_check(asset=leakage_audit_asset)
+@asset_check(asset=leakage_audit_asset)
 def near_duplicates_across_sides(leakage_audit: pd.DataFrame) -> dg.AssetCheckResult:
     """No pictures of different lesions look alike across sides; a warning, because look-alikes can be two lesions."""
     exact = int(leakage_audit["exact"].sum())

@@ -85,6 +85,21 @@ def test_what_is_near_enough(variant: str, change: float, near: bool) -> None:
     assert compare_outputs(variant, outputs, Reference(logits, np.ones(7)))["near_enough"] is near
 
 
+@pytest.mark.parametrize(("largest", "change", "near"), [(20, 1e-3, True), (20, 4e-3, False), (0.1, 2e-4, False)])
+@pytest.mark.parametrize("what", ["logits", "cams"])
+def test_rounding_may_grow_with_the_logits_of_the_picture(largest: float, change: float, near: bool, what: str) -> None:
+    """The other pictures' logits decide nothing: theirs are large in every case."""
+    logits = np.full((3, 7), 100, np.float32)
+    logits[1] = np.linspace(-largest, 0, 7)
+    changed = logits.copy()
+    changed[1, 0] += change
+    outputs = {
+        "logits": Outputs(changed, changed[:, None, None], np.ones(3)),
+        "cams": Outputs(logits, changed[:, None, None], np.ones(3)),
+    }
+    assert compare_outputs("float32", outputs[what], Reference(logits, np.ones(3)))["near_enough"] is near
+
+
 @pytest.mark.parametrize(
     ("variant", "pictures", "other", "near"),
     [
