@@ -61,14 +61,15 @@ metrics: setup ## print the metric tables of the last run
 card: setup ## say where the model card of the last run is, to read, print and sign
 	@$(BIN)/python -m derma_assets.evaluation.model_card
 
-external: home ## validate on data sets of others: make external DERMA_EXTERNAL_DATASETS=name=folder,... [NAME=name]
+external: home ## validate on data sets of others: make external DERMA_EXTERNAL_DATASETS=name=folder,... [NAME=name] [MODEL=release]
 	@names="$(or $(NAME),$(shell echo '$(DERMA_EXTERNAL_DATASETS)' | tr ',' '\n' | sed -n 's/^ *\([^= ]*\) *=.*/\1/p'))"; \
 	test -n "$$names" || { echo "say which: make external DERMA_EXTERNAL_DATASETS=name=folder,...; see docs/external_validation.md"; exit 1; }; \
 	export DERMA_EXTERNAL_DATASETS='$(DERMA_EXTERNAL_DATASETS)'; \
+	asset="$$($(BIN)/python -m derma_assets.release.external asset --model "$(MODEL)")" || exit 1; \
 	for name in $$names; do \
 		PYTHONWARNINGS="ignore:Function \`asset_materialize" $(BIN)/dagster asset materialize -m derma_assets.studies \
-			--select external_validation --partition $$name --config-json '{"loggers": {"console": {}}}' || exit 1; \
-		$(BIN)/python -m derma_assets.evaluation.external_report $$name || exit 1; \
+			--select "$$asset" --partition $$name --config-json '{"loggers": {"console": {}}}' || exit 1; \
+		$(BIN)/python -m derma_assets.release.external report $$name --model "$(MODEL)" || exit 1; \
 	done
 
 folds: home ## train and test a model for each fold, then average: make folds DERMA_DATASET=ham10000

@@ -9,6 +9,7 @@ import dagster as dg
 from derma_assets.automation.console import console_logger
 from derma_assets.evaluation import external_assets, fold_assets
 from derma_assets.execution.executors import chosen_executor
+from derma_assets.release import assets as release_assets
 from derma_assets.settings import settings
 from derma_assets.storage.io_managers import io_managers
 from derma_assets.study import study_assets
@@ -27,7 +28,7 @@ _UPSTREAM = {
 
 defs = dg.Definitions(
     assets=[
-        *dg.load_assets_from_modules([external_assets, fold_assets, study_assets]),
+        *dg.load_assets_from_modules([external_assets, release_assets, fold_assets, study_assets]),
         *(dg.AssetSpec(name).with_io_manager_key(key) for name, key in _UPSTREAM.items()),
     ],
     resources=io_managers(settings().store, force=settings().force),

@@ -7,7 +7,8 @@
 | class folders | no such CSV; each sub-folder is named after what its pictures show |
 
 A CSV with picture names and `lesion_id` says which pictures show the same lesion; without one each picture is taken
-for a lesion of its own. `classes.json` in the folder, such as `{"Spitz nevus": ["nv"]}`, explains unknown names.
+for a lesion of its own. `classes.json` in the folder, such as `{"Spitz nevus": ["nv"]}`, explains unknown names, and
+`none` what a row of a one-hot table shows that has no 1.
 """
 
 import json
@@ -19,7 +20,7 @@ import pandas as pd
 
 from derma_assets.diagnoses import CODES
 from derma_assets.errors import InputError
-from derma_assets.evaluation.external_labels import Codes, codes_of, codes_of_binary, plain
+from derma_assets.evaluation.external_labels import NO_CLASS, Codes, codes_of, codes_of_binary, one_or_zero, plain
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 OWN_CLASSES = "classes.json"
@@ -152,8 +153,7 @@ def _layout_of(table: pd.DataFrame, own: dict[str, Codes]) -> str | None:
 
 def _class_columns(table: pd.DataFrame, own: dict[str, Codes]) -> list[str]:
     """Return the columns of a one-hot table: all that hold numbers 0 and 1, if at least two are known classes."""
-    numeric = table.apply(pd.to_numeric, errors="coerce")
-    binary = [column for column in table.columns if numeric[column].isin([0, 1]).all()]
+    binary = [column for column in table.columns if table[column].map(one_or_zero).notna().all()]
     known = [column for column in binary if codes_of(column, own) is not None]
     return binary if len(known) >= 2 else []
 
@@ -173,23 +173,24 @@ def _label_column(table: pd.DataFrame, own: dict[str, Codes]) -> str | None:
 def _meaning(values: pd.Series, column: str, own: dict[str, Codes]) -> dict[object, Codes | None]:
     """Return what each value of a column of labels stands for."""
     binary = codes_of_binary(column)
-    numbers = pd.to_numeric(values, errors="coerce")
-    if binary is not None and numbers.isin([0, 1]).all():
-        return {value: binary[int(float(value))] for value in values.unique()}
+    numbers = {value: one_or_zero(value) for value in values.unique()}
+    if binary is not None and None not in numbers.values():
+        return {value: binary[number] for value, number in numbers.items() if number is not None}
     return {value: codes_of(value, own) if pd.notna(value) else None for value in values.unique()}
 
 
 def _one_hot(table: pd.DataFrame, own: dict[str, Codes], left: list[tuple[str, str]]) -> pd.DataFrame:
     columns = _class_columns(table, own)
     names = table[_column(table, _ID_COLUMNS)].to_numpy()
-    chosen = table[columns].apply(pd.to_numeric).to_numpy() == 1
-    labels = np.array(columns, dtype=object)[chosen.argmax(axis=1)]
+    chosen = table[columns].map(one_or_zero).to_numpy() == 1
     count = chosen.sum(axis=1)
-    for name, number in zip(names[count != 1], count[count != 1], strict=True):
+    explained = codes_of(NO_CLASS, own)
+    labels = np.where(count == 0, NO_CLASS, np.array(columns, dtype=object)[chosen.argmax(axis=1)])
+    clear = (count == 1) | ((count == 0) & (explained is not None))
+    for name, number in zip(names[~clear], count[~clear], strict=True):
         left.append((str(name), "no class is set" if number == 0 else f"{number} classes are set"))
-    return _known(
-        pd.DataFrame({"name": names, "label": labels})[count == 1], {c: codes_of(c, own) for c in columns}, left
-    )
+    meaning = {**{column: codes_of(column, own) for column in columns}, NO_CLASS: explained}
+    return _known(pd.DataFrame({"name": names, "label": labels})[clear], meaning, left)
 
 
 def _labels(table: pd.DataFrame, own: dict[str, Codes], left: list[tuple[str, str]]) -> pd.DataFrame:
@@ -197,7 +198,7 @@ def _labels(table: pd.DataFrame, own: dict[str, Codes], left: list[tuple[str, st
     assert column is not None
     rows = pd.DataFrame({"name": table[_column(table, _ID_COLUMNS)], "label": table[column].fillna("")})
     meaning = _meaning(table[column], column, own)
-    if codes_of_binary(column) is not None and pd.to_numeric(table[column], errors="coerce").notna().all():
+    if codes_of_binary(column) is not None and table[column].map(one_or_zero).notna().all():
         # "1" alone would say nothing to a reader.
         rows["label"] = [f"{column} {value}" for value in table[column]]
         meaning = {f"{column} {value}": codes for value, codes in meaning.items()}
@@ -222,10 +223,16 @@ def _matched(rows: pd.DataFrame, files: list[Path], folder: Path, left: list[tup
         relative = path.relative_to(folder).as_posix().lower()
         for key in {relative, _stem(relative), relative.rsplit("/", 1)[-1], _stem(relative.rsplit("/", 1)[-1])}:
             by_key.setdefault(key, set()).add(path)
+
+    def files_of(name: object) -> set[Path]:
+        key = str(name).strip().replace("\\", "/").lower().removeprefix("./")
+        return by_key.get(key) or by_key.get(_stem(key)) or by_key.get(_stem(key.rsplit("/", 1)[-1])) or set()
+
+    # A picture whose row was left out has its reason already.
+    named = {path for name, _ in left for path in files_of(name)}
     paths: list[Path | None] = []
     for name in rows["name"]:
-        key = str(name).strip().replace("\\", "/").lower().removeprefix("./")
-        candidates = by_key.get(key) or by_key.get(_stem(key)) or by_key.get(_stem(key.rsplit("/", 1)[-1])) or set()
+        candidates = files_of(name)
         if len(candidates) > 1:
             several = ", ".join(sorted(path.relative_to(folder).as_posix() for path in candidates)[:_SHOWN])
             raise InputError(f"{folder}: {name} could be any of {several}: write the path of the picture in the table.")
@@ -234,7 +241,7 @@ def _matched(rows: pd.DataFrame, files: list[Path], folder: Path, left: list[tup
             left.append((str(name), "there is no such picture"))
     found = rows.assign(path=pd.Series(paths, index=rows.index, dtype=object))
     found = found[found["path"].notna()]
-    named = set(found["path"])
+    named |= set(found["path"])
     left += [
         (path.relative_to(folder).as_posix(), "the table says nothing of it") for path in files if path not in named
     ]

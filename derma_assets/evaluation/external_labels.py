@@ -62,12 +62,27 @@ _NAMES: dict[Codes, tuple[str, ...]] = {
     _VASC: ("vasc", "vascular", "vascular lesion", "vascular lesions", "hemangioma", "haemangioma", "angioma"),
     _BENIGN: ("benign",),
     MALIGNANT: ("malignant",),
-    _NOT_MELANOMA: ("not melanoma", "non melanoma", "nonmelanoma", "no melanoma", "other than melanoma"),
+    _NOT_MELANOMA: (
+        "not melanoma",
+        "non melanoma",
+        "nonmelanoma",
+        "no melanoma",
+        "other than melanoma",
+        "not mel",
+        "non mel",
+        "nonmel",
+        "no mel",
+    ),
 }
 _BY_NAME: dict[str, Codes] = {name: codes for codes, names in _NAMES.items() for name in names}
 
+# A picture of a one-hot table that shows none of its classes; what that is, only the data set's own words can tell.
+NO_CLASS = "none"
+
 # A column of 0 and 1 says by its own name what 1 is.
 _OF_ONE = {"melanoma": _MEL, "mel": _MEL, "malignant": MALIGNANT, "target": MALIGNANT, "benign malignant": MALIGNANT}
+
+_WORDS = {"true": 1, "yes": 1, "y": 1, "positive": 1, "false": 0, "no": 0, "n": 0, "negative": 0}
 
 
 def plain(name: object) -> str:
@@ -91,6 +106,18 @@ def codes_of_binary(column: str) -> dict[int, Codes] | None:
     if positive is None:
         return None
     return {1: positive, 0: tuple(code for code in CODES if code not in positive)}
+
+
+def one_or_zero(value: object) -> int | None:
+    """Return 1 or 0 for a number or a word that means it (`yes`, `True`, `0.0`), None for anything else."""
+    word = plain(value)
+    if word in _WORDS:
+        return _WORDS[word]
+    try:
+        number = float(str(value))
+    except ValueError:
+        return None
+    return int(number) if number in (0, 1) else None
 
 
 def title(codes: Codes) -> str:

@@ -1,15 +1,12 @@
-"""The tables of an external validation as Markdown and as a figure.
+"""The tables of an external validation as Markdown and as a figure."""
 
-`python -m derma_assets.evaluation.external_report <name>` prints those of one data set that were stored last.
-"""
-
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from derma_assets.errors import InputError, UserError
+from derma_assets.errors import InputError
 from derma_assets.evaluation.markdown import markdown, numbers, percent
 from derma_assets.evaluation.report import LABELS
 from derma_assets.storage.published import fetched_partition
@@ -35,6 +32,21 @@ def external_markdown(table: pd.DataFrame) -> str:
         rows.append({"class": name, "pictures": first["images"], "lesions": first["lesions"], **values})
     by_class = markdown(pd.DataFrame(rows).fillna(""), right=("pictures", "lesions"))
     return f"{markdown(pd.DataFrame(overall))}\n\n{by_class}"
+
+
+def counted(table: pd.DataFrame) -> str:
+    """Return in a line or two how many pictures were judged, and how many were not and why.
+
+    Args:
+        table: As the asset `external_validation` holds it.
+    """
+    judged = table[table["section"] == "refused"].iloc[0]
+    said = f"Judged: {judged['images']:,} pictures of {judged['lesions']:,} lesions."
+    left_out = table[table["section"] == "left_out"]
+    if left_out.empty:
+        return said
+    reasons = "; ".join(f"{int(row['value']):,} {row['metric']}" for _, row in left_out.iterrows())
+    return f"{said} Left out: {reasons}."
 
 
 def confusion_figure(table: pd.DataFrame) -> Figure:
@@ -64,31 +76,21 @@ def confusion_figure(table: pd.DataFrame) -> Figure:
     return drawing
 
 
-def stored_external_report(store: Path, name: str, note: str) -> str:
+def stored_external_report(store: Path, asset: str, name: str, said: Sequence[str]) -> str:
     """Return the report on one external data set stored below `store`, as Markdown.
+
+    Args:
+        store: The store.
+        asset: `external_validation` or `external_validation_of_release`.
+        name: Of the data set.
+        said: Paragraphs before the tables: which model was judged, and what a reader must know.
 
     Raises:
         InputError: it has not been validated on yet.
     """
-    path = fetched_partition(store, "external_validation", name, "table")
+    path = fetched_partition(store, asset, name, "table")
     if not path.exists():
         raise InputError(f"nothing is stored of {name} (looked for {path}): run make external NAME={name} first.")
-    return f"# On {name}\n\n> {note}\n\n{external_markdown(pd.read_parquet(path))}\n"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Print the report of the data set named by the first argument."""
-    from derma_assets.settings import settings
-    from derma_assets.ui_metadata import note
-
-    (name,) = sys.argv[1:] if arguments is None else arguments
-    try:
-        print(stored_external_report(settings().store, name, str(note().value)))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    quoted = "\n>\n".join(f"> {paragraph}" for paragraph in said)
+    table = pd.read_parquet(path)
+    return f"# On {name}\n\n{quoted}\n\n{counted(table)}\n\n{external_markdown(table)}\n"

@@ -24,6 +24,7 @@ from derma_assets.evaluation.refusals import wilson_interval
 from derma_assets.splits.grouped_splits import TEST, TRAIN
 from derma_assets.splits.leakage import near_duplicates_across_sides
 
+_REASONS = 8  # that are named
 COLUMNS = ["section", "class", "metric", "value", "low", "high", "images", "lesions"]
 
 
@@ -180,3 +181,18 @@ def refused_row(reasons: np.ndarray, lesions: int) -> pd.DataFrame:
     low, high = wilson_interval(share, lesions)
     row = dict(zip(COLUMNS, ("refused", "", "share", share, low, high, len(reasons), lesions), strict=True))
     return pd.DataFrame([row]).astype({"images": "Int64", "lesions": "Int64"})
+
+
+def left_out_rows(left_out: pd.DataFrame) -> pd.DataFrame:
+    """Return how many pictures were not judged for each reason, in rows of `COLUMNS`: the reason is the metric.
+
+    Args:
+        left_out: `reason`, one row for each picture. Rare reasons are counted together.
+    """
+    counts = left_out["reason"].value_counts()
+    named, others = counts.head(_REASONS), counts.iloc[_REASONS:]
+    rows = [("left_out", "", reason, float(count)) for reason, count in named.items()]
+    if len(others):
+        rows.append(("left_out", "", "other reasons", float(others.sum())))
+    table = pd.DataFrame(rows, columns=COLUMNS[:4]).reindex(columns=COLUMNS)
+    return table.astype({"value": float, "low": float, "high": float, "images": "Int64", "lesions": "Int64"})

@@ -38,7 +38,7 @@ TABLES = (
 )
 # Released if a run has made them.
 MORE_TABLES = ("subgroup_gaps", "explanations", "risk_coverage", "decision_curve", "class_calibration")
-_PREDICTIONS = ("predictions", "view_predictions", "training_set")
+_PREDICTIONS = ("predictions", "view_predictions", "training_set", "raw_images")
 _DOCUMENTS = ("calibrated_temperature", "operating_points", "view_calibration")
 _FOLDERS = ("tfjs_bundle", "tfjs_model", "input_guard")
 MODEL_CARD = "model_card"
@@ -58,6 +58,7 @@ class Contents:
         predictions: The table `view_predictions`.
         single: The table `predictions`.
         splits: The table `training_set`.
+        looks: `image_id` and `phash` of every picture.
         calibration: Temperatures and thresholds.
     """
 
@@ -68,6 +69,7 @@ class Contents:
     predictions: pd.DataFrame
     single: pd.DataFrame
     splits: pd.DataFrame
+    looks: pd.DataFrame
     calibration: Calibration
 
     @property
@@ -114,7 +116,7 @@ def read_contents(store: Path) -> Contents:
     more = {asset: fetched_path(store, asset, "table") for asset in MORE_TABLES}
     tables = {asset: paths[asset] for asset in TABLES} | {asset: path for asset, path in more.items() if path.exists()}
     temperature, points, views = (json.loads(paths[asset].read_text()) for asset in _DOCUMENTS)
-    single, predictions, splits = (pd.read_parquet(paths[asset]) for asset in _PREDICTIONS)
+    single, predictions, splits, images = (pd.read_parquet(paths[asset]) for asset in _PREDICTIONS)
     return Contents(
         store=store,
         model=import_keras().models.load_model(paths["trained_model"], compile=False),
@@ -123,6 +125,7 @@ def read_contents(store: Path) -> Contents:
         predictions=predictions,
         single=single,
         splits=splits,
+        looks=images[["image_id", "phash"]],
         calibration=Calibration(temperature, points, views),
     )
 

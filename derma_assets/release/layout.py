@@ -6,7 +6,7 @@
 | `bundle.tar.xz` | what a clinic hosts, packed |
 | `weights.npz` | the classifier's weights, large kernels in half precision, by name of layer |
 | `predictions.parquet` | logits of every validation and test picture, for each number of views |
-| `splits.parquet` | on which side each picture was |
+| `splits.parquet` | on which side each picture was, and its perceptual hash |
 | `metrics/*.csv` | the tables of the evaluation |
 | `calibration/*.json` | temperatures and thresholds |
 | `model_card.html`, `model_card.md` | if there is one |

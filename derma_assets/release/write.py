@@ -77,8 +77,8 @@ def _write_files(contents: Contents, folder: Path) -> None:
     write_weights(contents.model, folder / WEIGHTS)
     # All digits: rounded logits would save a tenth of a megabyte, and some figure would end on another digit.
     contents.predictions.to_parquet(folder / PREDICTIONS, compression="zstd", index=False)
-    columns = ["image_id", "lesion_id", "dx", "split"]
-    contents.splits[columns].to_parquet(folder / SPLITS, compression="zstd", index=False)
+    splits = contents.splits[["image_id", "lesion_id", "dx", "split"]].merge(contents.looks, on="image_id", how="left")
+    splits.to_parquet(folder / SPLITS, compression="zstd", index=False)
     for name, table in contents.tables.items():
         write_table(table, metrics_path(folder, name))
     for name, document in contents.calibration.documents().items():

@@ -109,6 +109,28 @@ def test_the_column_that_explains_most_is_taken(tmp_path: Path) -> None:
     assert set(read_external(tmp_path).classes) == {"benign", "malignant"}
 
 
+def test_a_one_hot_table_whose_last_class_is_none_of_its_columns(tmp_path: Path) -> None:
+    """As ISIC 2017 has it: melanoma, seborrhoeic keratosis, and what is neither is a naevus."""
+    _pictures(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    (tmp_path / "t.csv").write_text("image_id,melanoma,seborrheic_keratosis\na,1.0,0.0\nb,0.0,1.0\nc,0.0,0.0\n")
+    assert _reasons(read_external(tmp_path)) == {"c": "no class is set"}
+
+    (tmp_path / "classes.json").write_text(json.dumps({"none": ["nv"]}))
+    dataset = read_external(tmp_path)
+    assert _labels(dataset) == {"a.jpg": "melanoma", "b.jpg": "seborrheic_keratosis", "c.jpg": "none"}
+    assert dataset.classes["none"] == ("nv",)
+    assert dataset.left_out.empty
+
+
+@pytest.mark.parametrize(("yes", "no"), [("True", "False"), ("yes", "no"), ("1", "0"), ("1.0", "0.0")])
+def test_a_column_of_words_for_noughts_and_ones(tmp_path: Path, yes: str, no: str) -> None:
+    _pictures(tmp_path, "a.jpg", "b.jpg")
+    (tmp_path / "t.csv").write_text(f"image,melanoma\na,{yes}\nb,{no}\n")
+    dataset = read_external(tmp_path)
+    assert [dataset.classes[label] == ("mel",) for label in dataset.truth["label"]] == [True, False]
+    assert dataset.groups == [tuple(code for code in CODES if code != "mel"), ("mel",)]
+
+
 def test_class_folders(tmp_path: Path) -> None:
     _pictures(
         tmp_path,

@@ -9,8 +9,8 @@ from derma_assets.calibration.temperature import softmax
 from derma_assets.diagnoses import CODES, MALIGNANT
 from derma_assets.evaluation import metrics, tables
 from derma_assets.evaluation.external_dataset import ExternalDataset
-from derma_assets.evaluation.external_report import confusion_figure, external_markdown
-from derma_assets.evaluation.external_validation import external_table, refused_row, seen_in_training
+from derma_assets.evaluation.external_report import confusion_figure, counted, external_markdown
+from derma_assets.evaluation.external_validation import external_table, left_out_rows, refused_row, seen_in_training
 from derma_assets.settings import Settings
 from derma_assets.training.predictions import LOGIT_COLUMNS
 from derma_assets_tests.calibration.made_up import predictions
@@ -141,3 +141,13 @@ def test_a_setting_that_cannot_be_understood(value: str, monkeypatch: pytest.Mon
     monkeypatch.setenv("DERMA_EXTERNAL_DATASETS", value)
     with pytest.raises(ValueError, match=r"name=folder|twice"):
         Settings()
+
+
+def test_the_report_says_what_was_left_out() -> None:
+    judged = refused_row(np.array(["", "blurred"]), lesions=2)
+    assert counted(judged) == "Judged: 2 pictures of 2 lesions."
+
+    reasons = ["no class is given"] * 3 + [f"unreadable {number}" for number in range(10)]
+    table = pd.concat([judged, left_out_rows(pd.DataFrame({"reason": reasons}))], ignore_index=True)
+    assert counted(table).startswith("Judged: 2 pictures of 2 lesions. Left out: 3 no class is given; 1 unreadable 0;")
+    assert counted(table).endswith("; 3 other reasons.")

@@ -56,7 +56,13 @@ def make_store(
     tables = {**recomputed(predictions, calibration, RESAMPLES, 42), **_other_tables()}
     single = made_up.predictions()
     splits = pd.concat([_training(), single[["image_id", "lesion_id", "dx", "split"]]], ignore_index=True)
-    stored = {"predictions": single, "view_predictions": predictions, "training_set": splits.assign(fold=0)}
+    images = splits[["image_id"]].assign(phash=[f"{number:016x}" for number in range(len(splits))])
+    stored = {
+        "predictions": single,
+        "view_predictions": predictions,
+        "training_set": splits.assign(fold=0),
+        "raw_images": images,
+    }
     for name, table in {**tables, **stored}.items():
         table.to_parquet(stored_path(store, name, "table"))
     for name, document in calibration.documents().items():

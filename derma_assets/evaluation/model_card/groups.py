@@ -8,7 +8,7 @@ from derma_assets.dataset.skin_tone import OFF_SCALE, repeatability, tone_counts
 from derma_assets.evaluation.activation_maps import GRAD_CAM
 from derma_assets.evaluation.explanation_figures import explanation_figure
 from derma_assets.evaluation.explanations import ALL, BASELINE, PREDICTED
-from derma_assets.evaluation.external_report import confusion_figure, external_markdown
+from derma_assets.evaluation.external_report import confusion_figure, counted, external_markdown
 from derma_assets.evaluation.figures import gaps_figure, subgroup_figure
 from derma_assets.evaluation.markdown import percent, three
 from derma_assets.evaluation.model_card.blocks import Block, Picture, Section, Table, Text
@@ -201,6 +201,7 @@ def external(evidence: Evidence) -> Section:
         older = name in evidence.studies.older_than_the_model
         blocks: tuple[Block, ...] = (
             *((Text("**Stored before the model was: of an earlier one, maybe. Run it again.**"),) if older else ()),
+            Text(counted(table)),
             Table(
                 external_markdown(table),
                 (f"Overall, on {literal(name)}.", f"By class, on {literal(name)}."),

@@ -23,6 +23,7 @@ EXTERNAL = pd.DataFrame(
         ("confusion", "melanoma", "melanoma", 2.0, None, None, None, None),
         ("confusion", "nevus", "melanoma", 3.0, None, None, None, None),
         ("refused", "", "share", 0.1, 0.05, 0.2, 20, 20),
+        ("left_out", "", "no class is given", 4.0, None, None, None, None),
     ],
     columns=["section", "class", "metric", "value", "low", "high", "images", "lesions"],
 )
@@ -89,6 +90,7 @@ def test_external_results_older_than_the_model_say_so(tmp_path: Path, model_age:
     assert list(studies.external) == ["other_clinic"]
     text = said(external(with_studies(studies)))
     assert "0.600 (0.500 to 0.700)" in text
+    assert "Left out: 4 no class is given." in text
     assert ("Stored before the model was" in text) == older
 
 
