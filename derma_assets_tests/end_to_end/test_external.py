@@ -41,14 +41,14 @@ def test_the_same_pictures_give_the_same_figures(sample_run: SampleRun, external
         theirs = table[table["section"] == "overall"].set_index("metric")
         columns = ["value", "low", "high"]
         np.testing.assert_allclose(theirs[columns], overall.loc[theirs.index, columns], atol=1e-6)
-    report = command("python", "-m", "derma_assets.evaluation.external_report", "theirs", env=env)
+    report = command("python", "-m", "derma_assets.release.external", "report", "theirs", env=env)
     assert report.returncode == 0, said(report)
     assert "On theirs" in report.stdout
     assert "Decision support, not a diagnosis." in report.stdout
 
 
 def test_what_was_not_validated_is_said(sample_run: SampleRun) -> None:
-    run = command("python", "-m", "derma_assets.evaluation.external_report", "nobody", env=sample_run.env)
+    run = command("python", "-m", "derma_assets.release.external", "report", "nobody", env=sample_run.env)
     assert run.returncode == 1
     assert "make external NAME=nobody" in run.stderr
 
