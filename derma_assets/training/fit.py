@@ -188,10 +188,12 @@ def _validation_batches(pixels: Rows, rows: np.ndarray, labels: np.ndarray) -> A
 
 def _metrics() -> list[Any]:
     keras = import_keras()
-    return [
-        keras.metrics.CategoricalAccuracy(name="accuracy"),
-        keras.metrics.F1Score(average="macro", name="macro_f1"),
-    ]
+    macro_f1 = keras.metrics.F1Score(average="macro", name="macro_f1")
+    # Its variables are made by the first use: in a training step, TensorFlow would trace the step a second time.
+    nothing = np.zeros((1, len(CODES)), np.float32)
+    macro_f1.update_state(nothing, nothing)
+    macro_f1.reset_state()
+    return [keras.metrics.CategoricalAccuracy(name="accuracy"), macro_f1]
 
 
 def _compile(learner: Any, recipe: Recipe, steps: int, precision: Precision) -> None:
