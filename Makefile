@@ -22,7 +22,7 @@ export DERMA_STORAGE
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo materialize card external folds study app release readme new-pictures rollback ui metrics test test-browser test-daemon test-real browser screenshots bench bench-browser bench-reuse lint format lock clean test-recovery test-distributed clean-storage bench-scale test-cluster worker
+.PHONY: help setup home demo materialize card external folds study app release readme new-pictures rollback ui metrics test test-slow test-browser test-daemon test-real browser screenshots bench bench-browser bench-reuse lint format lock clean test-recovery test-distributed clean-storage bench-scale test-cluster worker
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -116,7 +116,10 @@ browser: setup
 	@$(BIN)/python -m derma_assets.browser.install
 
 test: setup browser ## pass the tests (finds or installs a browser)
-	@$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder -m 'not browser and not daemon and not recovery and not cluster' --ignore=derma_assets_tests/real_data
+	@$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder -m 'not browser and not daemon and not recovery and not cluster and not slow' --ignore=derma_assets_tests/real_data
+
+test-slow: setup browser ## train for longer: several devices, folds, teachers, trials, the sample anew
+	@$(BIN)/python -m pytest -q -n $(TESTERS) --dist loadgroup --no-loadscope-reorder -m slow --ignore=derma_assets_tests/real_data
 
 test-browser: setup browser ## use the app in a real browser: every screen, offline, updates, picture formats
 	@$(BIN)/python -m pytest -q -n $(TESTERS) --dist loadgroup -m browser --ignore=derma_assets_tests/real_data

@@ -13,8 +13,9 @@ from derma_assets_tests.shared_bucket import new_client, proxy, server, shared
 __all__ = ["new_client", "proxy", "server", "shared"]
 
 _HERE = Path(__file__).parent
-# The longest ones: begun last, they would go on alone when all others are done.
-_FIRST = ("end_to_end", "training")
+# The longest ones: begun last, they would go on alone when all others are done. Those of the storage wait a lot, while
+# others compute.
+_FIRST = ("end_to_end", "training", "storage")
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook

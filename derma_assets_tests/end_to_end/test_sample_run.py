@@ -116,6 +116,7 @@ def test_a_part_of_the_lineage_reads_what_earlier_runs_stored(sample_run: Sample
 LOOKS_EVERY_TIME = {"raw_metadata", "raw_images", "training_set", "data_drift", "released_bundle"}
 
 
+@pytest.mark.slow
 def test_training_anew_gives_the_same_data_versions_and_a_second_run_computes_nothing(sample_run: SampleRun) -> None:
     def last() -> dict[str, dg.AssetMaterialization]:
         events = {asset: sample_run.instance.get_latest_materialization_event(dg.AssetKey(asset)) for asset in ASSETS}

@@ -48,6 +48,7 @@ def test_one_fold_is_no_summary() -> None:
         summary_table({"0": pd.DataFrame({"metric": ["accuracy"], "value": [0.5]})})
 
 
+@pytest.mark.slow
 def test_folds_are_trained_tested_and_averaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = Settings(dataset="sample", data_dir=tmp_path, epochs=1, bootstrap_resamples=100)
     monkeypatch.setattr(fold_assets, "settings", lambda: chosen)

@@ -84,6 +84,7 @@ def test_pictures_are_made_once_for_each_size_and_framing(manifest: pd.DataFrame
     assert (tmp_path / "made" / "whole-32").stat().st_mtime_ns == stamp
 
 
+@pytest.mark.slow
 def test_trials_are_trained_and_gathered(
     manifest: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

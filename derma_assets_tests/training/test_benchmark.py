@@ -113,6 +113,7 @@ def _changed(before: Any, after: list[np.ndarray]) -> list[bool]:
     return [bool((one != other).any()) for one, other in zip(before, after, strict=True)]
 
 
+@pytest.mark.slow
 def test_both_ways_train_the_same_parameters(dataset: Ham10000, monkeypatch: pytest.MonkeyPatch) -> None:
     models: list[Any] = []
     build = TrainingSetting.model

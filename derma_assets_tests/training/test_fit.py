@@ -97,6 +97,7 @@ def test_a_recipe_may_keep_the_last_epoch(tmp_path: Path) -> None:
     assert accuracy == pytest.approx(history["val_accuracy"].iloc[-1])
 
 
+@pytest.mark.slow
 def test_the_average_of_the_weights_is_kept(tmp_path: Path) -> None:
     last = SMALL.model_copy(update={"keep": "last", "optimizer": "adamw", "batch_size": 6})
     few, recipe = {}, last.model_copy(update={"average_decay": 0.5})

@@ -52,12 +52,14 @@ def _losses(devices: int, trainable_layers: int, folder: Path) -> np.ndarray:
     return np.array(json.loads(done.stdout.splitlines()[-1]))
 
 
+@pytest.mark.slow
 def test_two_devices_learn_what_one_learns(tmp_path: Path) -> None:
     one, two = _losses(1, 0, tmp_path), _losses(2, 0, tmp_path)
     assert one[-1, 0] < one[0, 0]
     np.testing.assert_allclose(one, two, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_batch_norms_learn_on_two_devices(tmp_path: Path) -> None:
     # With random weights in so many layers rounding alone makes other numbers than those of one device.
     losses = _losses(2, 30, tmp_path)

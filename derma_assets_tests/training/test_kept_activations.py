@@ -90,6 +90,7 @@ def test_variants_take_turns(tmp_path: Path) -> None:
     assert above.output_shape == (None, 7)
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_with_what_was_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole_model, whole = _fit(tmp_path / "whole.npz", CHANGING)
     lose_power_after(3, monkeypatch)

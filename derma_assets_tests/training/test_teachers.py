@@ -96,6 +96,7 @@ def _train(arrays: ImageArrays, folder: Path, **recipe: object) -> TrainedClassi
     )
 
 
+@pytest.mark.slow
 def test_a_taught_training_goes_on_where_it_was_and_learns_something_else(
     arrays: ImageArrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
