@@ -44,8 +44,12 @@ _FUSED_CONVOLUTION = "_FusedConv2D"
 def kernel_layer(node: str) -> str | None:
     """Return the name of the Keras layer whose kernel a node of a converted model is, or None if it is none."""
     match = _KERNEL.search(node)
-    # Keras counts scopes: the layer conv1 appears as conv1_1.
-    return re.sub(r"_\d+$", "", match["layer"]) if match else None
+    return layer_of_scope(match["layer"]) if match else None
+
+
+def layer_of_scope(scope: str) -> str:
+    """Return the name of the Keras layer of a scope of a converted model: Keras counts, conv1 appears as conv1_1."""
+    return re.sub(r"_\d+$", "", scope)
 
 
 def bias_nodes(topology: Mapping[str, Any]) -> dict[str, str]:

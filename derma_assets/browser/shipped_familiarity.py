@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from derma_assets.browser.conversion import TOPOLOGY
+from derma_assets.browser.conversion import TOPOLOGY, layer_of_scope
 from derma_assets.browser.unfamiliarity import KERNEL_SCOPE
 from derma_assets.calibration.familiarity import FamiliarityModel
 from derma_assets.errors import InputError
@@ -38,7 +38,7 @@ def read_familiarity(folder: Path) -> FamiliarityModel:
     noise_variance = 0.5 / float(scale)
     shrinkage = np.linalg.norm(kernel, axis=0)
     return FamiliarityModel(
-        layer=re.sub(r"_\d+$", "", pooled["input"][0].split("/")[-2]),  # Keras counts scopes
+        layer=layer_of_scope(pooled["input"][0].split("/")[-2]),
         mean=mean,
         components=(kernel / shrinkage).T,
         explained_variance=noise_variance / (1 - shrinkage**2) ** 2,
