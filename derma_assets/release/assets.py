@@ -1,5 +1,7 @@
 """The asset `external_validation_of_release`: the released model on data sets of others, with nothing trained."""
 
+from pathlib import Path
+
 import dagster as dg
 
 from derma_assets.evaluation.external_assets import EXTERNAL_DATASETS, READ_SETTINGS, content_of_folder
@@ -11,6 +13,12 @@ from derma_assets.settings import settings
 from derma_assets.stage import stage_asset
 
 
+def _manifest() -> list[Path]:
+    """Return the release's manifest, if there is one: it names every other file with its hash."""
+    path = settings().release / RELEASE
+    return [path] if path.is_file() else []
+
+
 @stage_asset(
     "evaluation",
     kinds={"keras", "numpy"},
@@ -18,8 +26,7 @@ from derma_assets.stage import stage_asset
     code_version="1",
     reads_settings=READ_SETTINGS,
     automatic=False,
-    # It names every other file of the release with its hash.
-    reads_files=lambda: [settings().release / RELEASE],
+    reads_files=_manifest,
     also=content_of_folder,
     partitions_def=EXTERNAL_DATASETS,
 )

@@ -10,7 +10,7 @@ from derma_assets.browser.shipped_familiarity import read_familiarity
 from derma_assets.calibration.input_guard import InputGuard, Measure
 from derma_assets.errors import InputError
 from derma_assets.evaluation.external_run import Judged
-from derma_assets.release.layout import SPLITS, WEIGHTS, read_document, read_release
+from derma_assets.release.layout import SPLITS, WEIGHTS, changed_files, read_document, read_release
 from derma_assets.release.unpacked import unpacked_bundle
 from derma_assets.training.mobilenet import build_classifier
 from derma_assets.training.weights_file import load_weights
@@ -27,6 +27,9 @@ def released_model(folder: Path) -> Judged:
         UserError: there is no release, a file of it is not what its manifest says, or it is of another version.
     """
     said = read_release(folder)
+    changed = changed_files(folder)
+    if changed:
+        raise InputError(f"{', '.join(changed)} in {folder} is not what release.json says: restore the folder.")
     own = pd.read_parquet(folder / SPLITS)
     if PHASH not in own:
         raise InputError(

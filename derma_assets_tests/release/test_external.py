@@ -20,12 +20,12 @@ from derma_assets.errors import UserError
 from derma_assets.evaluation.external_report import counted, external_markdown
 from derma_assets.evaluation.external_run import Judged, validate
 from derma_assets.release.external import RELEASE, STORED, judged_asset, said_before
-from derma_assets.release.layout import SPLITS, listed, read_release, write_document
+from derma_assets.release.layout import SPLITS, WEIGHTS, listed, read_release, write_document
 from derma_assets.release.model import released_model
 from derma_assets.release.unpacked import unpacked_bundle
 from derma_assets.training.predictor import Predictor, feature_extractor
 from derma_assets_tests.release.made_up_store import settings_for
-from derma_assets_tests.running import ROOT
+from derma_assets_tests.running import ROOT, command, environment, said
 
 COMMITTED = ROOT / "data" / "release"
 
@@ -105,3 +105,19 @@ def test_a_release_that_does_not_say_what_it_learnt_from_is_refused(release: Pat
     write_document({**read_release(release), "files": listed(tmp_path / "release")}, tmp_path / "release/release.json")
     with pytest.raises(UserError, match="make the release again"):
         released_model(tmp_path / "release")
+
+
+def test_a_release_with_a_changed_file_is_refused(release: Path, tmp_path: Path) -> None:
+    shutil.copytree(release, tmp_path / "release")
+    with (tmp_path / "release" / WEIGHTS).open("ab") as weights:
+        weights.write(b"\0")
+    with pytest.raises(UserError, match=r"weights\.npz in .* is not what release\.json says"):
+        released_model(tmp_path / "release")
+
+
+def test_without_a_release_the_asset_says_so(tmp_path: Path) -> None:
+    env = environment(tmp_path, DERMA_RELEASE_DIR=str(tmp_path / "none"), DERMA_EXTERNAL_DATASETS=f"theirs={tmp_path}")
+    words = ("dagster", "asset", "materialize", "-m", "derma_assets.studies", "--select", RELEASE)
+    run = command(*words, "--partition", "theirs", env=env)
+    assert run.returncode != 0
+    assert "there is no release in" in said(run)
