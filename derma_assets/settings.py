@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     )
     alpha: float = Field(1.0, gt=0, le=1, description="Width multiplier of MobileNet.")
     trainable_layers: int = Field(86, ge=0, le=86, description="How many of MobileNet's last layers are trained.")
-    recipe: Literal["default", "paper", "sample"] = Field(
+    recipe: Literal["default", "paper", "continued", "sample"] = Field(
         "default", description="Training recipe, see `training/recipe.py`."
     )
     precision: Literal["auto", "float32"] = Field(

@@ -6,14 +6,16 @@ import dagster as dg
 import pandas as pd
 
 from derma_assets.dataset.here import on_this_host
-from derma_assets.settings import settings
+from derma_assets.errors import InputError
+from derma_assets.release.layout import WEIGHTS
+from derma_assets.settings import Settings, settings
 from derma_assets.splits.grouped_splits import VALIDATION
 from derma_assets.stage import stage_asset
-from derma_assets.storage.fingerprint import fingerprint_table
+from derma_assets.storage.fingerprint import fingerprint_table, sha256_of_file
 from derma_assets.storage.paths import scratch_path
 from derma_assets.study.pictures import trial_pictures
 from derma_assets.study.report import study_markdown, study_rows
-from derma_assets.study.trials import TRIALS
+from derma_assets.study.trials import TRIALS, Trial
 from derma_assets.study.validation_figures import VIEWS, validation_table
 from derma_assets.training.curves import training_curves
 from derma_assets.training.hardware import chosen_precision
@@ -26,6 +28,24 @@ from derma_assets.training.weights_file import initial_weights_files
 from derma_assets.ui_metadata import figure, note, table_preview
 
 OF_TRIALS = dg.StaticPartitionsDefinition(list(TRIALS))
+
+
+def initial_weights(trial: Trial, chosen: Settings) -> str:
+    """Return what a trial begins with: what the settings name, or the release that it goes on from.
+
+    Raises:
+        InputError: it goes on from another release than the one that is there.
+    """
+    if trial.from_release is None:
+        return chosen.initial_weights
+    path = chosen.release / WEIGHTS
+    if not path.is_file() or sha256_of_file(path) != trial.from_release:
+        raise InputError(
+            f"the trial {trial.name} goes on from the release whose {WEIGHTS} has the SHA-256 "
+            f"{trial.from_release}, and {chosen.release} is not that one. Take it from the project's history (`git log "
+            "-- data/release`) into a folder, and set DERMA_RELEASE_DIR to that."
+        )
+    return str(path)
 
 
 @stage_asset(
@@ -57,7 +77,7 @@ def trial_figures(
         grouped_splits,
         recipe=recipe,
         backbone=BackboneChoice(
-            weights=chosen.initial_weights, alpha=chosen.alpha, trainable_layers=trial.trainable_layers
+            weights=initial_weights(trial, chosen), alpha=chosen.alpha, trainable_layers=trial.trainable_layers
         ),
         seed=chosen.seed,
         state_folder=scratch_path(chosen.store, f"training-trial-{trial.name}"),

@@ -1,8 +1,8 @@
 """The trials that the default recipe was chosen by: one idea each, and what it is compared with.
 
-All but the first two and the last learn all of MobileNet in 8 epochs at 96 px, `BASE`, with one thing changed: a
+All but the first two and the last two learn all of MobileNet in 8 epochs at 96 px, `BASE`, with one thing changed: a
 quarter of an hour each on two cores, and what is tried should move such a short training as it moves a longer one. The
-last is the default recipe: what paid, together and for longer.
+last but one is the default recipe: what paid, together and for longer. The last goes on from what that made.
 """
 
 from typing import Any, Literal
@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from derma_assets.storage.fingerprint import fingerprint_json
-from derma_assets.training.recipe import DEFAULT, PAPER, Recipe
+from derma_assets.training.recipe import CONTINUED, DEFAULT, PAPER, Recipe
 
 # How a square picture is made of a photograph.
 Framing = Literal["centre", "whole", "shades_of_grey"]
@@ -26,6 +26,9 @@ class Trial(BaseModel):
     recipe: Recipe
     image_size: int = Field(96, description="Side of the picture that the model sees, in pixels.")
     trainable_layers: int = Field(86, description="How many of MobileNet's last layers are trained.")
+    from_release: str | None = Field(
+        None, description="SHA-256 of the weights of the release that it goes on from. None: those of the settings."
+    )
     framing: Framing = Field(
         "centre",
         description="`centre`: the central square. `whole`: the whole picture, the missing strips mirrored. "
@@ -36,6 +39,8 @@ class Trial(BaseModel):
     def definition(self) -> str:
         """A fingerprint of all that is tried, whatever it is called."""
         choices = self.model_dump(include={"image_size", "trainable_layers", "framing"})
+        if self.from_release:  # a new option makes no trial another one
+            choices["from_release"] = self.from_release
         return fingerprint_json({**choices, "recipe": self.recipe.choices})[:16]
 
 
@@ -64,6 +69,9 @@ def _changed(name: str, idea: str, recipe: dict[str, Any] | None = None, **chang
 def _cropped(zoom_in: float, zoom_out: float) -> dict[str, Any]:
     return {"augmentation": BASE.augmentation.model_copy(update={"zoom_in": zoom_in, "zoom_out": zoom_out})}
 
+
+# `weights.npz` of the first release, which the recipe `default` made.
+RELEASED_DEFAULT = "ef497181e4bae4f03c92f04b0cc48a2347c6704099f43c06783b9f986c9a0e4e"
 
 _IN_ORDER = (
     Trial(
@@ -105,6 +113,13 @@ _IN_ORDER = (
         idea="the default: 160 px, 24 epochs, stronger crops, twice the rate",
         recipe=DEFAULT,
         image_size=160,
+    ),
+    Trial(
+        name="continued",
+        idea="8 epochs more from what the default made: half the rate, a head fitted first",
+        recipe=CONTINUED,
+        image_size=160,
+        from_release=RELEASED_DEFAULT,
     ),
 )
 

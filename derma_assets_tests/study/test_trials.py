@@ -10,7 +10,9 @@ from PIL import Image
 
 from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.dataset.manifest import build_manifest
+from derma_assets.errors import InputError
 from derma_assets.settings import Settings
+from derma_assets.storage.fingerprint import sha256_of_file
 from derma_assets.storage.io_managers import io_managers
 from derma_assets.study import after_training, report, study_assets
 from derma_assets.study.pictures import shades_of_grey, trial_pictures, whole
@@ -30,7 +32,7 @@ def test_the_papers_recipe_comes_first_and_the_others_change_one_thing() -> None
         changed = {key for key, value in trial.model_dump().items() if value != base[key]} - {"name", "idea", "recipe"}
         recipe = {key for key, value in trial.recipe.model_dump().items() if value != BASE.model_dump()[key]}
         assert (trial.name == "base") == (not changed | recipe)
-        assert len(changed | recipe) <= 1 or trial.name in ("last30", "sampling", "larger", "default")
+        assert len(changed | recipe) <= 1 or trial.name in ("last30", "sampling", "larger", "default", "continued")
 
 
 def test_figures_are_of_validation_pictures() -> None:
@@ -139,8 +141,20 @@ def test_a_trial_is_another_one_when_what_it_tries_is_edited() -> None:
     trial = TRIALS["mixup"]
     assert len({one.definition for one in TRIALS.values()}) == len(TRIALS)
     assert trial.model_copy(update={"name": "mixed", "idea": "in other words"}).definition == trial.definition
-    for change in ({"image_size": 97}, {"framing": "whole"}, {"recipe": BASE}):
+    for change in ({"image_size": 97}, {"framing": "whole"}, {"recipe": BASE}, {"from_release": "0" * 64}):
         assert trial.model_copy(update=change).definition != trial.definition
+
+
+def test_a_trial_goes_on_from_the_release_that_it_names_and_from_no_other(tmp_path: Path) -> None:
+    weights = tmp_path / "weights.npz"
+    weights.write_bytes(b"weights of the release")
+    chosen = Settings(data_dir=tmp_path, release_dir=tmp_path, backbone_weights="imagenet")
+    named = TRIALS["continued"].model_copy(update={"from_release": sha256_of_file(weights)})
+    assert study_assets.initial_weights(named, chosen) == str(weights.resolve())
+    assert study_assets.initial_weights(TRIALS["base"], chosen) == "imagenet"
+    weights.write_bytes(b"weights of the next release")
+    with pytest.raises(InputError, match="DERMA_RELEASE_DIR"):
+        study_assets.initial_weights(named, chosen)
 
 
 def test_the_page_shows_every_figure_with_its_interval() -> None:

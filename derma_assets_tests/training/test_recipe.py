@@ -25,7 +25,7 @@ def test_a_misspelt_field_is_refused() -> None:
 
 def test_recipes_are_found_by_their_name() -> None:
     assert {name: recipe.name for name, recipe in RECIPES.items()} == {
-        name: name for name in ("paper", "default", "sample")
+        name: name for name in ("paper", "default", "continued", "sample")
     }
 
 
