@@ -28,6 +28,7 @@ from derma_assets.release.licence import HAM10000_LICENCE
 from derma_assets.settings import Settings, settings
 from derma_assets.storage.atomic import replacing
 from derma_assets.storage.fingerprint import fingerprint_folder
+from derma_assets.training.origin import origin_of
 from derma_assets.training.recipe import RECIPES
 from derma_assets.training.weights_file import write_weights
 
@@ -54,7 +55,7 @@ def write_release(chosen: Settings, folder: Path, date: str) -> dict[str, Any]:
         )
     contents = read_contents(chosen.store)
     against = problems(contents, chosen.bootstrap_resamples, chosen.seed)
-    against += _other_recipe(chosen, contents)
+    against += _other_recipe(chosen, contents) + _begun_with_itself(chosen, contents)
     if against:
         raise UserError("\n  - ".join([f"what is stored in {chosen.store} cannot be released:", *against]))
     with replacing(folder) as beside:
@@ -111,6 +112,7 @@ def _described(chosen: Settings, contents: Contents, date: str) -> dict[str, Any
             "epochs_trained": len(history),
             "epoch_kept": int(history.loc[history["kept"], "epoch"].iloc[0]),
             "seed": chosen.seed,
+            "initial_weights": origin_of(chosen.initial_weights).model_dump(exclude_none=True),
         },
         "bundle": {
             "fingerprint": fingerprint_folder(contents.bundle),
@@ -138,6 +140,16 @@ def _other_recipe(chosen: Settings, contents: Contents) -> list[str]:
             "DERMA_RECIPE and DERMA_EPOCHS to what it was trained with"
         ]
     return []
+
+
+def _begun_with_itself(chosen: Settings, contents: Contents) -> list[str]:
+    """Return a line if the release would say that its model started from its own weights."""
+    if origin_of(chosen.initial_weights).model != contents.weights_fingerprint:
+        return []
+    return [
+        "the stored model is the released one, from which DERMA_BACKBONE_WEIGHTS says that it started: set that to the "
+        "weights.npz of the release before (`git log -- data/release`)"
+    ]
 
 
 @told_to_the_user

@@ -27,6 +27,7 @@ from derma_assets.training.group import take_part
 from derma_assets.training.hardware import chosen_precision
 from derma_assets.training.job import TrainingJob
 from derma_assets.training.labelled_pictures import labelled_pictures
+from derma_assets.training.origin import origin_of
 from derma_assets.training.predictions import predictions_table
 from derma_assets.training.predictor import Predictor
 from derma_assets.training.recipe import RECIPES, named_recipe, recipe_version
@@ -151,7 +152,9 @@ def trained_classifier(
             "curves": curves,
             "note": note(),
             "recipe": dg.MetadataValue.json(trained.recipe.model_dump()),
-            "backbone": dg.MetadataValue.json(trained.backbone.model_dump()),
+            "backbone": dg.MetadataValue.json(
+                {**trained.backbone.model_dump(), "origin": origin_of(backbone.weights).model_dump(exclude_none=True)}
+            ),
         },
     )
     history_result = dg.MaterializeResult(

@@ -70,6 +70,7 @@ def test_the_manifest_says_what_was_released_and_from_what(original: Path) -> No
     assert said["model"]["fingerprint"] == fingerprint_arrays(small_study.model().get_weights())
     assert said["training"]["recipe"] == "sample"
     assert (said["training"]["epochs"], said["training"]["epochs_trained"], said["training"]["epoch_kept"]) == (3, 3, 2)
+    assert said["training"]["initial_weights"] == {"name": "imagenet"}
     assert said["bundle"]["fingerprint"] == fingerprint_folder(bundle)
     assert said["versions"] == read_manifest(bundle)["versions"]
     assert said["test"]["lesions"] == 84
@@ -103,6 +104,12 @@ def test_an_earlier_release_is_replaced_whole(data_dir: Path) -> None:
     (data_dir / "release" / "left_over.txt").write_text("of the earlier one")
     write_release(settings_for(data_dir), data_dir / "release", DATE)
     assert changed_files(data_dir / "release") == []
+
+
+def test_a_released_model_did_not_start_from_itself(data_dir: Path) -> None:
+    write_release(settings_for(data_dir), data_dir / "earlier", DATE)
+    said = attempt(data_dir, backbone_weights=str(data_dir / "earlier" / "weights.npz"))
+    assert "the stored model is the released one" in said
 
 
 def test_the_licence_names_source_and_terms(release: Path) -> None:

@@ -1,12 +1,12 @@
 """What the stored classifier is, read from it, and how it was trained, from the record of its run."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from derma_assets.evaluation.model_card.evidence import ModelFacts, Training
 from derma_assets.settings import Settings
 from derma_assets.storage.fingerprint import fingerprint_arrays
+from derma_assets.training.origin import Origin, origin_of
 from derma_assets.training.recipe import Recipe, named_recipe
 
 # What is not of MobileNet in the classifier's layers, and the filters of MobileNet's first one at full width.
@@ -34,11 +34,9 @@ def training_of(chosen: Settings, record: Mapping[str, Any] | None) -> Training:
         record: `recipe` and `backbone` as the training run recorded them, if it did.
     """
     if record is None:
-        return Training(named_recipe(chosen.recipe, chosen.epochs), _weights(chosen.backbone_weights), recorded=False)
-    return Training(Recipe.model_validate(record["recipe"]), _weights(record["backbone"]["weights"]), recorded=True)
-
-
-def _weights(named: str) -> str:
-    """Return what the backbone started from, without the folders of somebody's machine."""
-    path = Path(named)
-    return named if path.name == named else f"the file {path.name}"
+        origin = origin_of(chosen.initial_weights)
+        return Training(named_recipe(chosen.recipe, chosen.epochs), origin.said, recorded=False)
+    backbone = record["backbone"]
+    # A run of an older version left a path alone.
+    origin = Origin.model_validate(backbone["origin"]) if "origin" in backbone else origin_of(backbone["weights"])
+    return Training(Recipe.model_validate(record["recipe"]), origin.said, recorded=True)

@@ -13,6 +13,12 @@ from derma_assets.study.report import study_markdown
 from derma_assets.training.curves import kept_epoch, training_curves
 from derma_assets.training.recipe import Augmentation, Recipe
 
+# By `fit_head_first`.
+_HEADS = {
+    False: "random weights, by the seed",
+    True: "a logistic regression on the features of the untouched backbone, see `fit_head_first` below",
+}
+
 
 def model(evidence: Evidence) -> Section:
     """Return the section on the model and its training."""
@@ -27,7 +33,7 @@ def _architecture(evidence: Evidence) -> Section:
         "Parameters": f"{of.parameters:,}",
         "of which trained here": f"{of.trained_parameters:,}",
         "Backbone started from": training.weights,
-        "Head started from": "random weights, by the seed",
+        "Head started from": _HEADS[training.recipe.fit_head_first],
         "Input": f"{of.input_size} x {of.input_size} x 3, 8-bit RGB; scaling to -1..1 is a layer of the model",
         "Output": f"{len(CODES)} logits; divided by the calibrated temperature and normalised, they are probabilities",
     }

@@ -86,7 +86,9 @@ def test_the_recipe_is_the_recorded_one_and_folders_are_nobodys_business() -> No
     chosen = Settings(dataset="sample")
     record = {"recipe": DEFAULT.model_dump(), "backbone": {"weights": "/home/someone/mobilenet.h5"}}
     training = training_of(chosen, record)
-    assert (training.recipe, training.weights, training.recorded) == (DEFAULT, "the file mobilenet.h5", True)
+    assert (training.recipe, training.weights, training.recorded) == (DEFAULT, "mobilenet.h5", True)
+    record["backbone"]["origin"] = {"name": "mobilenet.h5", "sha256": "0123456789abcdef" * 4}
+    assert training_of(chosen, record).weights == "the file mobilenet.h5 (SHA-256 0123456789abcdef)"
     today = training_of(chosen, None)
     assert (today.recipe, today.weights, today.recorded) == (SAMPLE, "random", False)
 
