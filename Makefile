@@ -72,13 +72,14 @@ external: home ## validate on data sets of others: make external DERMA_EXTERNAL_
 		$(BIN)/python -m derma_assets.release.external report $$name --model "$(MODEL)" || exit 1; \
 	done
 
-folds: home ## train and test a model for each fold, then average: make folds DERMA_DATASET=ham10000
+folds: home ## train and test a model for each fold, then average, and write docs/cross_validation.md: make folds DERMA_DATASET=ham10000
 	@for fold in $$($(BIN)/python -c 'from derma_assets.settings import settings; print(*range(settings().folds))'); do \
 		PYTHONWARNINGS="ignore:Function \`asset_materialize" $(BIN)/dagster asset materialize -m derma_assets.studies \
 			--select fold_model,fold_predictions,fold_metrics --partition $$fold --config-json '{"loggers": {"console": {}}}' || exit 1; \
 	done
 	@PYTHONWARNINGS="ignore:Function \`asset_materialize" $(BIN)/dagster asset materialize -m derma_assets.studies \
 		--select cross_validation_summary --config-json '{"loggers": {"console": {}}}'
+	@$(BIN)/python -m derma_assets.evaluation.fold_report
 
 study: home ## train every trial behind the default recipe that has not been, then print the table: make study DERMA_DATASET=ham10000 [TRIALS='base mixup']
 	@for trial in $(or $(TRIALS),$$($(BIN)/python -m derma_assets.study.report --missing)); do \

@@ -7,9 +7,9 @@ import pytest
 
 from derma_assets.calibration.labelled_logits import labelled_logits
 from derma_assets.calibration.summary import temperature_document
-from derma_assets.diagnoses import CODES
+from derma_assets.diagnoses import CODES, DISCLAIMER
 from derma_assets.errors import InputError
-from derma_assets.evaluation import fold_assets, tables
+from derma_assets.evaluation import fold_assets, fold_report, tables
 from derma_assets.evaluation.cross_validation import fold_table, summary_table
 from derma_assets.settings import Settings
 from derma_assets.storage.io_managers import io_managers
@@ -103,7 +103,35 @@ def test_the_summary_reads_all_folds(tmp_path: Path) -> None:
     assert row["mean"] == pytest.approx(0.7)
 
 
+def test_readers_see_mean_deviation_and_every_fold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = {"image_size": 96, "epochs": 8, "data_dir": tmp_path}
+    chosen = Settings(dataset="ham10000", **changed)
+    monkeypatch.setattr(fold_report, "settings", lambda: chosen)
+    for name in ("PAGE", "TABLE"):
+        monkeypatch.setattr(fold_report, name, tmp_path / name)
+    assert fold_report.main() == 1
+    assert "cross_validation_summary has not been stored yet" in capsys.readouterr().err
+    folds = {str(fold): fold_table(predictions(), 0.95, 0.95, resamples=100, seed=fold) for fold in range(2)}
+    for fold, table in folds.items():
+        table["value"] += int(fold) / 100
+        table.to_parquet(_made(chosen.store, fold))
+    summary_table(folds).to_parquet(chosen.store / "cross_validation_summary.parquet")
+    assert fold_report.main() == 0
+    accuracy = folds["0"].set_index("metric").at["accuracy", "value"]
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("| Accuracy"))
+    expected = [f"{accuracy + 0.005:.3f}", "0.007", f"{accuracy:.3f}", f"{accuracy + 0.01:.3f}", "2"]
+    assert [cell.strip() for cell in row.split("|")[2:-1]] == expected
+    page = (tmp_path / "PAGE").read_text()
+    assert "`DERMA_EPOCHS=8 DERMA_IMAGE_SIZE=96 make folds DERMA_DATASET=ham10000`" in page
+    assert DISCLAIMER in page
+    assert "Recall of akiec" in page
+    table = pd.read_csv(tmp_path / "TABLE")
+    assert table.groupby("fold").size().tolist() == [len(folds["0"])] * 2
+
+
 def _made(store: Path, fold: str) -> Path:
     path = store / "fold_metrics" / f"{fold}.parquet"
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     return path

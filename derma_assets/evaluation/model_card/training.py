@@ -4,11 +4,11 @@ import pandas as pd
 
 from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION
 from derma_assets.diagnoses import CODES
+from derma_assets.evaluation.fold_report import summary_markdown
 from derma_assets.evaluation.markdown import markdown, three
 from derma_assets.evaluation.model_card.blocks import Block, Picture, Section, Table, Text
 from derma_assets.evaluation.model_card.evidence import Evidence
 from derma_assets.evaluation.model_card.wording import facts, literal, table_of
-from derma_assets.evaluation.report import LABELS
 from derma_assets.study.report import study_markdown
 from derma_assets.training.curves import kept_epoch, training_curves
 from derma_assets.training.recipe import Augmentation, Recipe
@@ -163,25 +163,12 @@ def _as_it_is(table: pd.DataFrame) -> str:
 def _folds(summary: pd.DataFrame | None) -> tuple[Block, ...]:
     if summary is None:
         return (Text("Not run: how much the figures vary with the split and with the training is not known here."),)
-    rows = [
-        {
-            "metric": LABELS.get(row["metric"], row["metric"].replace("_", " ")),
-            "mean": three(row["mean"]),
-            "standard deviation": three(row["sd"]),
-            "lowest": three(row["lowest"]),
-            "highest": three(row["highest"]),
-            "folds": int(row["folds"]),
-        }
-        for _, row in summary.iterrows()
-    ]
     text = (
         "A model for each fold, by the same recipe, tested on the lesions it never saw. The standard deviation is "
         "between folds: it says how far one test set differs from another, with training anew, not how well the mean "
         "is known."
     )
     table = Table(
-        table_of(rows, right=("mean", "standard deviation", "lowest", "highest", "folds")),
-        ("Mean and standard deviation over folds.",),
-        ("cross_validation_summary",),
+        summary_markdown(summary), ("Mean and standard deviation over folds.",), ("cross_validation_summary",)
     )
     return (Text(text), table)
