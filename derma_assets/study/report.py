@@ -23,6 +23,7 @@ from derma_assets.study.trials import TRIALS
 from derma_assets.study.validation_figures import VIEWS
 
 COMMITTED = Path(__file__).with_name("trials.csv")
+PROJECT = COMMITTED.parents[2]
 COMMAND = "make study DERMA_DATASET=ham10000"
 
 LABELS = {
@@ -173,9 +174,10 @@ def main(arguments: list[str] | None = None) -> int:
     print(study_markdown(rows))
     if not chosen.is_synthetic:
         COMMITTED.write_text(rows.to_csv(index=False))
-        page = COMMITTED.parents[2] / "docs" / "study.md"
-        released = is_release(chosen.release)
-        adjustments = of_release(chosen.release, chosen.bootstrap_resamples, chosen.seed) if released else None
+        page = PROJECT / "docs" / "study.md"
+        # A study has a data folder of its own more often than a release of its own.
+        folders = [folder for folder in (chosen.release, PROJECT / "data" / "release") if is_release(folder)]
+        adjustments = of_release(folders[0], chosen.bootstrap_resamples, chosen.seed) if folders else None
         page.write_text(study_page(rows, adjustments))
         print(f"\nWritten to {COMMITTED} and {page}", file=sys.stderr)
     return 0

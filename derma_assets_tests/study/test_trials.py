@@ -164,6 +164,25 @@ def test_the_page_shows_every_figure_with_its_interval() -> None:
     assert "2026-01-02" in study_page(rows)
 
 
+def test_a_data_folder_without_a_release_takes_nothing_off_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = Settings(dataset="ham10000", data_dir=tmp_path / "mine", bootstrap_resamples=100)
+    project = tmp_path / "project"
+    (project / "docs").mkdir(parents=True)
+    (project / "data").symlink_to(Path(__file__).parents[2] / "data")
+    for name, value in {"settings": lambda: chosen, "COMMITTED": project / "trials.csv", "PROJECT": project}.items():
+        monkeypatch.setattr(report, name, value)
+    rows = study_rows({"mixup": figures_of("mixup")})
+    rows.to_csv(project / "trials.csv", index=False)
+    chosen.store.mkdir(parents=True)
+    rows.to_parquet(chosen.store / "study_table.parquet")
+    assert report.main([]) == 0
+    page = (project / "docs" / "study.md").read_text()
+    assert "mixup, alpha 0.2" in page
+    assert "## After training" in page
+
+
 def test_adjusting_the_logits_trades_accuracy_for_the_rare_diagnoses() -> None:
     table = predictions().assign(views=1)
     shares = np.array([0.03, 0.05, 0.11, 0.01, 0.11, 0.67, 0.02])
