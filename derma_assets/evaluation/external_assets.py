@@ -7,10 +7,11 @@ import dagster as dg
 import pandas as pd
 
 from derma_assets.calibration.input_guard import read_guard
+from derma_assets.dataset.visible_files import visible_files
 from derma_assets.evaluation.external_run import Judged, materialized, validate
 from derma_assets.settings import settings
 from derma_assets.stage import stage_asset
-from derma_assets.storage.fingerprint import fingerprint_folder
+from derma_assets.storage.fingerprint import fingerprint_json, sha256_of_file
 from derma_assets.storage.stored_model import StoredModel
 from derma_assets.ui_metadata import note
 
@@ -20,14 +21,16 @@ READ_SETTINGS = ["bootstrap_resamples", "seed", "allowed_unreadable"]
 
 def content_of_folder(context: dg.AssetExecutionContext) -> str:
     """Return the fingerprint of the partition's folder, of which Dagster knows nothing."""
-    return fingerprint_folder(settings().external_datasets[context.partition_key])
+    folder = settings().external_datasets[context.partition_key].absolute()
+    files = sorted(visible_files(folder))
+    return fingerprint_json({path.relative_to(folder).as_posix(): sha256_of_file(path) for path in files})
 
 
 @stage_asset(
     "evaluation",
     kinds={"keras", "numpy"},
     io_manager_key="table",
-    code_version="2",
+    code_version="3",
     reads_settings=READ_SETTINGS,
     automatic=False,
     also=content_of_folder,

@@ -13,43 +13,72 @@ _BENIGN = tuple(code for code in CODES if code not in MALIGNANT)
 _NOT_MELANOMA = tuple(code for code in CODES if code != MELANOMA)
 _AKIEC, _BCC, _BKL, _DF, _MEL, _NV, _VASC = ((code,) for code in CODES)
 
+# HAM10000's paper says which kinds each diagnosis joins. The names are those of HAM10000, ISIC's archive and
+# challenges, derm7pt, PAD-UFES-20 and PH2, in American spelling.
 _NAMES: dict[Codes, tuple[str, ...]] = {
     _AKIEC: (
         "akiec",
         "ak",
+        "ack",
         "actinic keratosis",
         "actinic keratoses",
         "solar keratosis",
+        "solar or actinic keratosis",
+        "actinic keratosis intraepithelial carcinoma",
+        "actinic keratoses intraepithelial carcinoma",
+        "actinic keratosis and intraepithelial carcinoma",
+        "actinic keratoses and intraepithelial carcinoma",
+        "actinic keratosis bowens disease",
+        "actinic keratoses and intraepithelial carcinoma bowens disease",
         "bowen disease",
         "bowens disease",
         "intraepithelial carcinoma",
+        "intraepithelial carcinoma bowens disease",
         "squamous cell carcinoma in situ",
     ),
     _BCC: ("bcc", "basal cell carcinoma", "basal cell carcinomas"),
     _BKL: (
         "bkl",
         "sk",
+        "sek",
         "benign keratosis",
+        "pigmented benign keratosis",
+        "benign keratosis like",
         "benign keratoses",
         "benign keratosis like lesion",
         "benign keratosis like lesions",
         "seborrheic keratosis",
-        "seborrhoeic keratosis",
         "seborrheic keratoses",
         "solar lentigo",
+        "solar lentigines",
         "lichen planus like keratosis",
         "lichenoid keratosis",
         "lplk",
     ),
     _DF: ("df", "dermatofibroma", "dermatofibromas"),
-    _MEL: ("mel", "melanoma", "melanomas", "malignant melanoma"),
+    _MEL: (
+        "mel",
+        "melanoma",
+        "melanomas",
+        "malignant melanoma",
+        "melanoma nos",
+        "melanoma invasive",
+        "invasive melanoma",
+        "melanoma in situ",
+        "in situ melanoma",
+        "melanoma less than 0 76 mm",
+        "melanoma 0 76 to 1 5 mm",
+        "melanoma more than 1 5 mm",
+        "superficial spreading melanoma",
+        "nodular melanoma",
+        "lentigo maligna",
+        "lentigo maligna melanoma",
+    ),
     _NV: (
         "nv",
         "nev",
         "nevus",
-        "naevus",
         "nevi",
-        "naevi",
         "melanocytic nevus",
         "melanocytic nevi",
         "common nevus",
@@ -57,9 +86,32 @@ _NAMES: dict[Codes, tuple[str, ...]] = {
         "atypical nevus",
         "atypical nevi",
         "dysplastic nevus",
+        "dysplastic nevi",
+        "nevus nos",
+        "blue nevus",
+        "clark nevus",
+        "combined nevus",
+        "compound nevus",
+        "congenital nevus",
+        "dermal nevus",
+        "junctional nevus",
+        "recurrent nevus",
+        "reed nevus",
+        "spitz nevus",
+        "reed or spitz nevus",
         "mole",
     ),
-    _VASC: ("vasc", "vascular", "vascular lesion", "vascular lesions", "hemangioma", "haemangioma", "angioma"),
+    _VASC: (
+        "vasc",
+        "vascular",
+        "vascular lesion",
+        "vascular lesions",
+        "hemangioma",
+        "angioma",
+        "cherry angioma",
+        "angiokeratoma",
+        "pyogenic granuloma",
+    ),
     _BENIGN: ("benign",),
     MALIGNANT: ("malignant",),
     _NOT_MELANOMA: (
@@ -82,12 +134,13 @@ NO_CLASS = "none"
 # A column of 0 and 1 says by its own name what 1 is.
 _OF_ONE = {"melanoma": _MEL, "mel": _MEL, "malignant": MALIGNANT, "target": MALIGNANT, "benign malignant": MALIGNANT}
 
-_WORDS = {"true": 1, "yes": 1, "y": 1, "positive": 1, "false": 0, "no": 0, "n": 0, "negative": 0}
+_WORDS = {"true": 1, "yes": 1, "y": 1, "x": 1, "positive": 1, "false": 0, "no": 0, "n": 0, "negative": 0}
 
 
 def plain(name: object) -> str:
     """Return a name in lower case, with single spaces for whatever separates its words, and without apostrophes."""
-    return re.sub(r"[\W_]+", " ", str(name).replace("'", "").replace("’", "")).strip().lower()
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", re.sub(r"['’]", "", str(name)))
+    return re.sub(r"[\W_]+", " ", words).strip().lower()
 
 
 def codes_of(name: object, own: dict[str, Codes] | None = None) -> Codes | None:
@@ -97,7 +150,13 @@ def codes_of(name: object, own: dict[str, Codes] | None = None) -> Codes | None:
         name: As the data set writes it.
         own: Names that the data set itself explains, plain; they come first.
     """
-    return (own or {}).get(plain(name)) or _BY_NAME.get(plain(name))
+    written = plain(name)
+    return (own or {}).get(written) or _BY_NAME.get(_american(written))
+
+
+def _american(name: str) -> str:
+    """Return a plain name as the names above are spelt: `naevus`, `haemangioma`, `seborrhoeic`."""
+    return name.replace("naev", "nev").replace("haem", "hem").replace("rrhoe", "rrhe")
 
 
 def codes_of_binary(column: str) -> dict[int, Codes] | None:

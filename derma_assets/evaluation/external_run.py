@@ -20,6 +20,7 @@ from derma_assets.evaluation.external_validation import (
     external_table,
     left_out_rows,
     refused_row,
+    same_files,
     seen_in_training,
 )
 from derma_assets.settings import Settings
@@ -86,10 +87,16 @@ def validate(folder: Path, judged: Judged, chosen: Settings) -> Found:
             f"{len(unreadable)} of {len(ids)} pictures cannot be read, for example {unreadable['problem'].iloc[0]}. "
             f"Replace them, or let DERMA_ALLOWED_UNREADABLE={len(unreadable)} leave them out."
         )
+    labels = zip(dataset.truth["image_id"], dataset.truth["label"], strict=True)
+    repeated = same_files(manifest, {picture: dataset.classes[label] for picture, label in labels})
+    manifest = manifest[~manifest["image_id"].isin(repeated["picture"])]
     known = seen_in_training(manifest, judged.hashes, judged.splits)
     manifest = manifest[~manifest["image_id"].isin(known)]
     if not (manifest["status"] == "ok").any():
-        raise InputError("every picture of this data set was used in training, or looks like one that was.")
+        raise InputError(
+            "no picture of this data set is left: each was used in training, looks like one that was, or is there "
+            "twice with different classes."
+        )
     with building_folder(chosen.store, "external_validation") as scratch:
         build_image_arrays(manifest, judged.model.input_shape[1], scratch)
         arrays = ImageArrays.open(scratch)
@@ -107,6 +114,7 @@ def validate(folder: Path, judged: Judged, chosen: Settings) -> Found:
     left_out = pd.concat(
         [
             dataset.left_out,
+            repeated,
             pd.DataFrame({"picture": known, "reason": "was used in training, or looks like one that was"}),
             pd.DataFrame({"picture": unreadable["image_id"], "reason": unreadable["problem"]}),
         ],

@@ -54,6 +54,26 @@ def seen_in_training(manifest: pd.DataFrame, raw_images: pd.DataFrame, splits: p
     return sorted(set(found["image_id_b"].str.removeprefix("their/")))
 
 
+def same_files(manifest: pd.DataFrame, codes: Mapping[str, Codes]) -> pd.DataFrame:
+    """Return the pictures whose file is there more than once: all but the first, or all if their classes differ.
+
+    Args:
+        manifest: Of the external pictures, as `dataset.manifest.build_manifest` returns it.
+        codes: The diagnoses that each picture's class stands for, by `image_id`.
+
+    Returns:
+        Columns `picture`, `reason`.
+    """
+    readable = manifest[manifest["status"] == "ok"]
+    several = readable[readable["sha256"].duplicated(keep=False)]
+    rows = []
+    for _, alike in several.groupby("sha256", sort=False)["image_id"]:
+        agree = len({codes[picture] for picture in alike}) == 1
+        reason = "is the same file as another; counted once" if agree else "is the same file as one of another class"
+        rows += [(picture, reason) for picture in alike.iloc[1 if agree else 0 :]]
+    return pd.DataFrame(rows, columns=["picture", "reason"])
+
+
 def external_table(
     logits: np.ndarray,
     truth: pd.DataFrame,

@@ -23,7 +23,7 @@ def _manifest() -> list[Path]:
     "evaluation",
     kinds={"keras", "numpy"},
     io_manager_key="table",
-    code_version="1",
+    code_version="2",
     reads_settings=READ_SETTINGS,
     automatic=False,
     reads_files=_manifest,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from derma_assets.diagnoses import CODES, MALIGNANT
+from derma_assets.diagnoses import CODES, DIAGNOSES, MALIGNANT
 from derma_assets.errors import InputError
 from derma_assets.evaluation.external_dataset import ExternalDataset, read_external
 from derma_assets.evaluation.external_labels import codes_of, codes_of_binary, title
@@ -122,6 +122,102 @@ def test_a_one_hot_table_whose_last_class_is_none_of_its_columns(tmp_path: Path)
     assert dataset.left_out.empty
 
 
+def test_weights_and_other_marks_beside_the_classes_are_no_classes(tmp_path: Path) -> None:
+    """As the challenges' scoring has them, and flags that somebody has added."""
+    _pictures(tmp_path, "a.jpg", "b.jpg", "c.jpg", "d.jpg")
+    (tmp_path / "t.csv").write_text(
+        "image,MEL,NV,SCC,score_weight,validation_weight,is_male\n"
+        "a,1.0,0.0,0.0,1.0,0.0,1\nb,0.0,1.0,0.0,1.0,1.0,0\nc,0.0,1.0,0.0,0.4,0.0,1\nd,0.0,0.0,1.0,1.0,0.0,0\n"
+    )
+    dataset = read_external(tmp_path)
+    assert _labels(dataset) == {"a.jpg": "MEL", "b.jpg": "NV", "c.jpg": "NV"}
+    assert _reasons(dataset) == {"d": "class 'SCC' is none that the model knows"}
+
+
+def test_crosses_and_blanks_are_ones_and_noughts(tmp_path: Path) -> None:
+    """As PH2's own table has it, saved as CSV."""
+    _pictures(tmp_path, *(f"IMD00{number}/IMD00{number}.bmp" for number in range(1, 5)))
+    (tmp_path / "PH2_dataset.csv").write_text(
+        "Image Name;Common Nevus;Atypical Nevus;Melanoma;Asymmetry;White;Red\n"
+        "IMD001;X;;;0;;X\nIMD002;;X;;1;;\nIMD003;;;X;2;X;X\nIMD004;;;;2;;\n"
+    )
+    dataset = read_external(tmp_path)
+    assert [dataset.classes[label] for label in dataset.truth["label"]] == [("nv",), ("nv",), ("mel",)]
+    assert _reasons(dataset) == {"IMD004": "no class is set"}
+
+
+def test_one_blank_does_not_cost_a_column(tmp_path: Path) -> None:
+    _pictures(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    (tmp_path / "t.csv").write_text("image,melanoma\na,1\nb,0\nc,\n")
+    dataset = read_external(tmp_path)
+    assert dataset.classes["melanoma 1"] == ("mel",)
+    assert len(dataset.truth) == 2
+    assert _reasons(dataset) == {"c": "no class is given"}
+
+
+def test_classes_of_which_one_is_part_of_the_other_are_no_one_hot_table(tmp_path: Path) -> None:
+    _pictures(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    (tmp_path / "t.csv").write_text("image,melanoma,malignant\na,1,1\nb,0,0\nc,0,1\n")
+    dataset = read_external(tmp_path)
+    assert [dataset.classes[label] == ("mel",) for label in dataset.truth["label"]] == [True, False, False]
+
+
+@pytest.mark.parametrize("header", [",dx", "derm,dx", "no,image_path,dx", "img_id,diagnostic"])
+def test_the_column_that_names_pictures_is_found_whatever_it_is_called(tmp_path: Path, header: str) -> None:
+    _pictures(tmp_path, "x/a.jpg", "x/b.jpg")
+    number = "7," if header.startswith("no") else ""
+    (tmp_path / "t.csv").write_text(f"{header}\n{number}x/a.jpg,mel\n{number}x/b.jpg,nv\n")
+    assert _labels(read_external(tmp_path)) == {"x/a.jpg": "mel", "x/b.jpg": "nv"}
+
+
+def test_the_column_of_labels_is_found_whatever_it_is_called(tmp_path: Path) -> None:
+    _pictures(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    (tmp_path / "t.csv").write_text("image,sex,histology\na,male,Melanoma in situ\nb,female,Blue naevus\nc,,wart\n")
+    assert _labels(read_external(tmp_path)) == {"a.jpg": "Melanoma in situ", "b.jpg": "Blue naevus"}
+
+
+def test_what_systems_and_people_leave_in_a_folder_does_no_harm(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    _pictures(data, "melanoma/a.jpg", "nevus/b.jfif.png")
+    for name in ("melanoma/._a.jpg", "__MACOSX/._truth.csv", ".hidden/c.jpg", "notes.csv", "prices.csv"):
+        (data / name).parent.mkdir(exist_ok=True)
+        (data / name).write_bytes(b"\x00\x05\x16")
+    (data / "notes.csv").write_bytes(b"")
+    (data / "prices.csv").write_text("Größe;Preis\n1;2\n", encoding="latin-1")
+    _pictures(tmp_path / "elsewhere", "c.jpg")
+    (data / "bcc").symlink_to(tmp_path / "elsewhere")
+    dataset = read_external(data)
+    assert _labels(dataset) == {"bcc/c.jpg": "bcc", "melanoma/a.jpg": "melanoma", "nevus/b.jfif.png": "nevus"}
+    assert dataset.left_out.empty
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_tables_of_spreadsheet_programs_in_other_encodings(tmp_path: Path, encoding: str) -> None:
+    _pictures(tmp_path, "a.jpg", "b.jpg")
+    (tmp_path / "t.csv").write_text("image\tdx\tclinic\na\tmel\tKöln\nb\tnv\tKöln\n", encoding=encoding)
+    assert _labels(read_external(tmp_path)) == {"a.jpg": "mel", "b.jpg": "nv"}
+
+
+def test_the_table_that_is_of_these_pictures_is_taken(tmp_path: Path) -> None:
+    """As when the truth of every side of a challenge lies beside the pictures of one."""
+    _pictures(tmp_path, "a.jpg")
+    (tmp_path / "training.csv").write_text("image,dx\nx,mel\n")
+    (tmp_path / "test.csv").write_text("image,dx\na,nv\n")
+    assert _labels(read_external(tmp_path)) == {"a.jpg": "nv"}
+
+
+def test_tables_that_were_not_used_are_named_when_nothing_can_be_judged(tmp_path: Path) -> None:
+    _pictures(tmp_path, "a.jpg")
+    (tmp_path / "PH2_dataset.xlsx").write_bytes(b"PK")
+    (tmp_path / "t.csv").write_text("image,dx\na,wart\n")
+    (tmp_path / "prices.csv").write_text("what,price\nlamp,3\n")
+    with pytest.raises(InputError, match=r"class 'wart' is none that the model knows.*xlsx \(save it as CSV\)"):
+        read_external(tmp_path)
+    (tmp_path / "t.csv").unlink()
+    with pytest.raises(InputError, match=r"prices\.csv \(no column that names pictures\)"):
+        read_external(tmp_path)
+
+
 @pytest.mark.parametrize(("yes", "no"), [("True", "False"), ("yes", "no"), ("1", "0"), ("1.0", "0.0")])
 def test_a_column_of_words_for_noughts_and_ones(tmp_path: Path, yes: str, no: str) -> None:
     _pictures(tmp_path, "a.jpg", "b.jpg")
@@ -203,6 +299,8 @@ def test_repeats_are_counted_once_and_contradictions_refused(tmp_path: Path) -> 
     dataset = read_external(tmp_path)
     assert len(dataset.truth) == 2
     assert _reasons(dataset) == {"a.jpg": "is in the table more than once; counted once"}
+    (tmp_path / "t.csv").write_text("image,dx\na,mel\na.jpg,Melanoma\nb,nv\n")
+    assert _labels(read_external(tmp_path)) == {"a.jpg": "mel", "b.jpg": "nv"}
     (tmp_path / "t.csv").write_text("image,dx\na,mel\na.jpg,nv\nb,nv\n")
     with pytest.raises(InputError, match="two different labels"):
         read_external(tmp_path)
@@ -222,5 +320,9 @@ def test_names_of_classes() -> None:
     assert codes_of("non-melanoma") == tuple(code for code in CODES if code != "mel")
     assert codes_of("basal-cell_carcinoma") == ("bcc",)
     assert codes_of("carcinoma") is None
+    for diagnosis in DIAGNOSES:
+        assert codes_of(diagnosis.name) == codes_of(diagnosis.name.replace(" / ", "_")) == (diagnosis.code,)
+    assert codes_of("NotMelanoma") == codes_of("not melanoma")
+    assert codes_of("Haemangioma") == ("vasc",)
     assert codes_of_binary("score") is None
     assert [title(codes) for codes in (("nv",), MALIGNANT, ("df", "nv"))] == ["nv", "malignant", "df+nv"]

@@ -10,7 +10,13 @@ from derma_assets.diagnoses import CODES, MALIGNANT
 from derma_assets.evaluation import metrics, tables
 from derma_assets.evaluation.external_dataset import ExternalDataset
 from derma_assets.evaluation.external_report import confusion_figure, counted, external_markdown
-from derma_assets.evaluation.external_validation import external_table, left_out_rows, refused_row, seen_in_training
+from derma_assets.evaluation.external_validation import (
+    external_table,
+    left_out_rows,
+    refused_row,
+    same_files,
+    seen_in_training,
+)
 from derma_assets.settings import Settings
 from derma_assets.training.predictions import LOGIT_COLUMNS
 from derma_assets_tests.calibration.made_up import predictions
@@ -121,6 +127,19 @@ def test_pictures_that_were_learnt_from_are_found() -> None:
     )
     # Another picture of the same name is no copy, and what looks like our test pictures was not learnt from.
     assert seen_in_training(theirs, ours, splits) == ["near", "odd"]
+
+
+def test_a_file_that_is_there_twice_is_one_picture() -> None:
+    manifest = pd.DataFrame(
+        {"image_id": list("abcdefg"), "status": ["ok"] * 5 + ["empty"] * 2, "sha256": ["1", "1", "2", "3", "3", "", ""]}
+    )
+    codes = {"a": ("nv",), "b": ("nv",), "c": ("mel",), "d": ("mel",), "e": ("nv",), "f": ("nv",), "g": ("nv",)}
+    found = same_files(manifest, codes)
+    assert dict(found.to_numpy().tolist()) == {
+        "b": "is the same file as another; counted once",
+        "d": "is the same file as one of another class",
+        "e": "is the same file as one of another class",
+    }
 
 
 def test_refused_pictures_are_a_row() -> None:

@@ -60,6 +60,7 @@ def test_it_is_judged_on_a_folder_of_pictures(
         (folder / name.split("_")[0]).mkdir(parents=True, exist_ok=True)
         picture.save(folder / name.split("_")[0] / f"{name}.png")
     Image.new("RGB", (200, 150), (9, 9, 9)).save(folder / "nv" / "taken_in_the_dark.png")
+    shutil.copy(folder / "nv" / "nv_0.png", folder / "nv" / "nv_0 (copy).png")
     # One of them was learnt from: it looks like this, whatever it is called.
     looks = released.hashes.copy()
     row = released.splits.index[released.splits["split"] == "train"][0]
@@ -72,7 +73,8 @@ def test_it_is_judged_on_a_folder_of_pictures(
     assert found.seen == 1
     assert "mel/mel_1.png" not in set(found.truth["image_id"])
     assert counted(found.table) == (
-        "Judged: 14 pictures of 14 lesions. Left out: 1 was used in training, or looks like one that was."
+        "Judged: 14 pictures of 14 lesions. Left out: 1 is the same file as another; counted once; "
+        "1 was used in training, or looks like one that was."
     )
     assert all(code in external_markdown(found.table) for code in CODES)
     assert found.refused > 0
