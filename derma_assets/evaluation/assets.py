@@ -196,8 +196,9 @@ def refusal_rates(
     """How many good test pictures are refused, how many bad ones of eight kinds, and for which reason.
 
     Of `good` as few as possible, of the others as many. The bad ones are made of the test pictures (blurred, dark,
-    bright, bare skin) or show something else (noise, text, landscapes, a cat); none was seen when the limits were
-    chosen. Look at the examples: is what was accepted fit to be judged?
+    bright, bare skin) or show something else (noise, text, landscapes, a cat). The limits are those of good validation
+    pictures, but what is measured was developed with such bad ones in view, so these shares flatter. Look at the
+    examples: is what was accepted fit to be judged?
     """
     arrays, guard = ImageArrays.open(image_arrays), read_guard(input_guard)
     test = labelled_pictures(arrays, training_set[training_set["split"] == TEST])

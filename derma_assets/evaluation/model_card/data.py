@@ -163,9 +163,10 @@ def _split(evidence: Evidence) -> Section:
         "Pictures are dealt out by lesion, within each diagnosis, in an order that depends on the seed and the "
         f"lesion's identifier alone. {crossing} lesions lie on more than one side. Patients are not recorded, so two "
         "lesions of one patient can be on different sides. Training pictures teach; validation chooses the epoch (if "
-        "the recipe keeps the best), temperature, thresholds, limits of the guard and numbers of views; test is only "
-        "reported on. No size was aimed at: the intervals say what the numbers of lesions allow. All pictures of a "
-        "side are used whole, cut to their central square; test labels are the data set's, as all others."
+        "the recipe keeps the best), temperature, thresholds, limits of the guard and numbers of views; test is for "
+        "the report, and where it was looked at before something was chosen, the record of looks says so. No size was "
+        "aimed at: the intervals say what the numbers of lesions allow. All pictures of a side are used whole, cut to "
+        "their central square; test labels are the data set's, as all others."
     )
     return Section(
         "data-split",

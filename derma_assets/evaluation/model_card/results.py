@@ -303,8 +303,9 @@ def _between(found: tuple[float, float] | None) -> str:
 def _refusals(evidence: Evidence) -> Section:
     text = (
         "Good pictures should be refused seldom, the others always. The bad ones are made of the test pictures (out "
-        "of focus, dark, bright, bare skin) or show something else; none was seen when the limits were chosen. What "
-        "people will photograph in a clinic is not among them."
+        "of focus, dark, bright, bare skin) or show something else. The limits are those of good validation pictures, "
+        "but what is measured, and how much each limit may refuse, was developed with bad pictures of these kinds in "
+        "view: the shares flatter. What people will photograph in a clinic is not among them."
     )
     table = Table(
         refusals_markdown(evidence.refusal_rates), ("Pictures refused by the input guard.",), ("refusal_rates",)
