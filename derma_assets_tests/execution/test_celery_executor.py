@@ -1,5 +1,6 @@
 """A run in which the process of a step is killed: Celery computes the steps, in this process; the loop is Dagster's."""
 
+import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -54,8 +55,14 @@ def instance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dg.Dag
     monkeypatch.setenv("DERMA_BROKER_URL", "amqp://nobody:nothing@127.0.0.1:1//")
     monkeypatch.setattr(executors, "CELERY", {**CELERY, "task_always_eager": True})
     overrides = {"concurrency": {"pools": {"granularity": "op", "default_limit": 1}}}
-    with instance_for_test(temp_dir=str(tmp_path), overrides=overrides) as made:
-        yield made
+    # Dagster ends what copies a step's output by SIGTERM, and waits half a minute where that is ignored, as a process
+    # below one that ignores it does: another test's library may have left it so.
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with instance_for_test(temp_dir=str(tmp_path), overrides=overrides) as made:
+            yield made
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 @pytest.fixture
