@@ -79,7 +79,7 @@ def read_external(folder: Path) -> ExternalDataset:
     else:
         layout = "class folders"
         matched = _class_folders(files, folder, own, left)
-    unused += [f"{table.name} ({table.lacks})" for table in tables if truth is None]
+        unused += [f"{table.name} ({table.lacks})" for table in tables]
     matched = _without_repeats(matched, left)
     if matched.empty:
         raise InputError(_nothing_left(folder, left, unused))
