@@ -83,9 +83,10 @@ def fit(
     if recipe.average_decay:
         _restore(learner, state)
         learner.optimizer.finalize_variable_values(learner.trainable_variables)
-        _estimate_batch_norms(learner, pixels, *train, recipe, seed)
     else:
         learner.set_weights(state.best if recipe.keep == "best" else state.weights)
+    if recipe.average_decay or recipe.batch_norms_anew:
+        _estimate_batch_norms(learner, pixels, *train, recipe, seed)
     bring_back(learner, model)
     return kept_epoch_marked(pd.DataFrame(state.history), recipe)
 
@@ -276,14 +277,38 @@ def _restore(learner: Any, state: TrainingState) -> None:
 def _estimate_batch_norms(
     learner: Any, pixels: Rows, rows: np.ndarray, labels: np.ndarray, recipe: Recipe, seed: int
 ) -> None:
-    """Let the batch normalizations forget the statistics of other weights: one epoch of pictures, nothing learned."""
+    """Give the batch norms that learn the mean statistics of one epoch of pictures; nothing else changes.
+
+    While a model learns, theirs are of the last batches and of weights that have changed since (Wu, Johnson,
+    arXiv:2105.07576, section 3).
+    """
+    norms = [layer for layer in learner.layers if _normalizes(layer) and layer.trainable]
     once = recipe.model_copy(update={"epochs": recipe.epochs + 1})
     batches = training_batches(
         pixels, rows, labels, np.ones(len(labels), np.float32), recipe=once, first_epoch=recipe.epochs, seed=seed
     )
+    momenta = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.momentum = 0.0  # what a layer keeps is what it saw last
     see = import_tensorflow().function(lambda pictures: learner(pictures, training=True), reduce_retracing=True)
+    seen, count = [np.zeros(variable.shape) for layer in norms for variable in _statistics(layer)], 0
     for pictures, *_ in batches:
         see(pictures)
+        count += 1
+        for total, variable in zip(seen, (one for layer in norms for one in _statistics(layer)), strict=True):
+            total += variable.numpy()
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
+    for total, variable in zip(seen, (one for layer in norms for one in _statistics(layer)), strict=True):
+        variable.assign(total / count)
+
+
+def _normalizes(layer: Any) -> bool:
+    return isinstance(layer, import_keras().layers.BatchNormalization)
+
+
+def _statistics(layer: Any) -> tuple[Any, Any]:
+    return layer.moving_mean, layer.moving_variance
 
 
 def _keeper(

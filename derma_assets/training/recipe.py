@@ -94,6 +94,11 @@ class Recipe(BaseModel):
         description="End with an exponential moving average of the weights, with batch-norm statistics estimated anew "
         "for it; the decay of a step, 0: no average. Needs `keep` to be `last`.",
     )
+    batch_norms_anew: bool = Field(
+        False,
+        description="After the last step, estimate the batch norms' statistics once more, on one epoch of training "
+        "pictures; an average of the weights always does.",
+    )
     dropout: float = Field(0.25, ge=0, lt=1)
     batch_norm_momentum: float = Field(0.99, gt=0, lt=1, description="Momentum of the trained batch norms' statistics.")
     keep: Literal["best", "last"] = Field(
@@ -115,8 +120,10 @@ class Recipe(BaseModel):
             raise ValueError("average_decay ends with an average over all epochs: set keep to `last`")
         if self.lower_layers_rate != 1 and self.optimizer != "adamw":
             raise ValueError("lower_layers_rate is for the optimizer `adamw`")
-        if self.kept_variants and (self.mixup or self.average_decay):
-            raise ValueError("kept_variants keeps no pictures, which mixup and average_decay need: leave them out")
+        if self.kept_variants and (self.mixup or self.average_decay or self.batch_norms_anew):
+            raise ValueError(
+                "kept_variants keeps no pictures, which mixup, average_decay and batch_norms_anew need: leave them out"
+            )
         if self.teacher_folds == 1:
             raise ValueError("one teacher would have nothing to learn from: set teacher_folds to 2 or more")
         return self

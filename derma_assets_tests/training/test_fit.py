@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 
 from derma_assets.errors import UserError
+from derma_assets.tensorflow_runtime import import_keras
 from derma_assets.training import fit as fit_module
 from derma_assets.training.curves import training_curves
 from derma_assets.training.fit import fit
 from derma_assets.training.hardware import Precision
+from derma_assets.training.input_pipeline import training_batches
 from derma_assets.training.mobilenet import build_classifier
 from derma_assets.training.predictor import Predictor
 from derma_assets.training.recipe import PAPER, SAMPLE, Recipe
@@ -95,6 +97,30 @@ def test_a_recipe_may_keep_the_last_epoch(tmp_path: Path) -> None:
     assert history["kept"].tolist() == [False] * 3 + [True]
     accuracy = (Predictor(model)(pixels, np.arange(42, 56)).argmax(1) == labels[42:]).mean()
     assert accuracy == pytest.approx(history["val_accuracy"].iloc[-1])
+
+
+def test_batch_norms_end_with_the_mean_statistics_of_one_epoch(tmp_path: Path) -> None:
+    last = SMALL.model_copy(update={"keep": "last"})
+    anew = last.model_copy(update={"batch_norms_anew": True})
+    plain, _ = _fit(tmp_path / "plain.npz", last)
+    model, _ = _fit(tmp_path / "anew.npz", anew)
+    for before, after in zip(plain.weights, model.weights, strict=True):
+        assert ("moving" in before.path) == bool((before.numpy() != after.numpy()).any()), before.path
+    pixels, labels = _squares()
+    once = anew.model_copy(update={"epochs": anew.epochs + 1})
+    batches = training_batches(
+        pixels, np.arange(42), labels[:42], np.ones(42, np.float32), recipe=once, first_epoch=anew.epochs, seed=42
+    )
+    below = import_keras().Model(model.inputs, model.get_layer("conv1").output)
+    means, variances = zip(*(_statistics(below(pictures).numpy()) for pictures, *_ in batches), strict=True)
+    norm = model.get_layer("conv1_bn")
+    np.testing.assert_allclose(norm.moving_mean, np.mean(means, axis=0), rtol=1e-3, atol=1e-4)
+    # TensorFlow's fused operation corrects the variance for the size of the batch, by far less than this.
+    np.testing.assert_allclose(norm.moving_variance, np.mean(variances, axis=0), rtol=1e-2, atol=1e-4)
+
+
+def _statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return values.mean(axis=(0, 1, 2)), values.var(axis=(0, 1, 2))
 
 
 @pytest.mark.slow

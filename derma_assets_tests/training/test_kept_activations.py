@@ -110,7 +110,7 @@ def test_a_model_that_learns_as_a_whole_has_nothing_to_keep() -> None:
         cut_above_frozen(_model(86))
 
 
-@pytest.mark.parametrize("other", [{"mixup": 0.2}, {"average_decay": 0.9, "keep": "last"}])
+@pytest.mark.parametrize("other", [{"mixup": 0.2}, {"average_decay": 0.9, "keep": "last"}, {"batch_norms_anew": True}])
 def test_what_needs_the_pictures_is_refused(other: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="keeps no pictures"):
         Recipe(**{**CHANGING.model_dump(), **other})
