@@ -112,9 +112,9 @@ def _climb(x: np.ndarray, positive: np.ndarray, weights: np.ndarray, start: np.n
                 step /= determinant[:, None]
             else:
                 step = np.stack([down / bend, np.zeros(len(rows))], axis=1)
-        length = np.abs(step).max(axis=1)
-        # Short steps, so that a start far away does not overshoot.
-        at = at + step * np.minimum(1, 2 / np.maximum(length, 1e-12))[:, None]
+            length = np.abs(step).max(axis=1)
+            # Short steps, so that a start far away does not overshoot.
+            at = at + step * np.minimum(1, 2 / np.maximum(length, 1e-12))[:, None]
         ended = length < 1e-6
         found[rows[ended]] = at[ended]
         going = ~ended & np.isfinite(length)  # Not finite: the likelihood is flat, as it has no maximum.

@@ -46,3 +46,16 @@ def unpack(archive: Path, folder: Path) -> None:
                     (folder / member.name).write_bytes(file.read())
     except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
         raise InputError(f"{archive} is damaged: {error}.") from error
+
+
+def read_packed(archive: Path, path: str) -> bytes:
+    """Return one file of an archive.
+
+    Raises:
+        InputError: it is no such archive, is damaged, or has no such file.
+    """
+    try:
+        with tarfile.open(archive, "r:xz") as packed, packed.extractfile(path) as file:  # type: ignore[union-attr]
+            return file.read()
+    except (tarfile.TarError, lzma.LZMAError, EOFError, KeyError) as error:
+        raise InputError(f"{archive} is damaged: {error}.") from error

@@ -130,7 +130,7 @@ def read_contents(store: Path) -> Contents:
     )
 
 
-def problems(contents: Contents, resamples: int, seed: int) -> list[str]:
+def problems(contents: Contents, resamples: int, seed: int, clinic_prevalence: float) -> list[str]:
     """Return what speaks against releasing these assets together, a line each.
 
     Looked at: the bundle's files; whether it was made from the stored assets; whether model, predictions, calibration
@@ -140,6 +140,7 @@ def problems(contents: Contents, resamples: int, seed: int) -> list[str]:
         contents: What would be released.
         resamples: Number of resamples of lesions behind the stored intervals.
         seed: Of the resamples.
+        clinic_prevalence: That the stored decision curve was weighted to.
     """
     found = []
     if contents.manifest["dataset"]["synthetic"]:
@@ -161,8 +162,10 @@ def problems(contents: Contents, resamples: int, seed: int) -> list[str]:
     again = recalibrated(contents.predictions, contents.calibration.points).documents()
     for name, document in contents.calibration.documents().items():
         found += document_differences(name, document, json.loads(json.dumps(again[name])))[:1]
-    for name, table in recomputed(contents.predictions, contents.calibration, resamples, seed).items():
-        found += table_differences(name, contents.tables[name], table)[:1]
+    tables = recomputed(contents.predictions, contents.calibration, resamples, seed, clinic_prevalence)
+    for name, table in tables.items():
+        if name in contents.tables:
+            found += table_differences(name, contents.tables[name], table)[:1]
     outcome, said = parity_of(contents.bundle)
     if outcome != "passed":
         found.append(

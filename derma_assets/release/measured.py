@@ -8,8 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from derma_assets.evaluation.markdown import numbers
+from derma_assets.evaluation.markdown import markdown, numbers
+from derma_assets.evaluation.published import MODEL_SIZE, PUBLISHED
 from derma_assets.evaluation.report import LABELS, SECTIONS, overall_markdown, per_class_markdown
+from derma_assets.study.differences import differences, differences_markdown
+from derma_assets.study.rows import COMMITTED
 
 WIDTH = 120
 _COUNTS = {2: "two", 4: "four", 8: "eight"}
@@ -35,20 +38,23 @@ class Measured:
 
     Attributes:
         release: Its manifest.
-        tables: `overall_metrics`, `per_class_metrics` and `view_metrics`, and of the others in
-            `evaluation.report.SECTIONS` those that were released.
+        tables: Those that follow from the logits (`release.recompute`) and those in `evaluation.report.SECTIONS`, as
+            far as they were released.
         views: How many views the app averages at most.
+        model_bytes: Of the converted model in the bundle.
     """
 
     release: Mapping[str, Any]
     tables: Mapping[str, pd.DataFrame]
     views: int
+    model_bytes: int
 
 
 def blocks(measured: Measured) -> dict[str, Callable[[], str]]:
     """Return what makes the text of each block that a document may hold, by its name.
 
-    `measured` is the paragraph and short table of README.md; the others are the whole tables of these names.
+    `measured` is the paragraph and short table of README.md, `aims` what was aimed at, `trials` what was tried for it
+    (of the study that is kept beside the code); the others are the whole tables of these names.
     """
     tables = measured.tables
     overall, per_class = tables["overall_metrics"], tables["per_class_metrics"]
@@ -56,6 +62,8 @@ def blocks(measured: Measured) -> dict[str, Callable[[], str]]:
         "measured": lambda: f"{_paragraph(measured)}\n\n{_short_table(measured)}",
         "overall_metrics": lambda: f"{_tested_on(per_class)}\n\n{overall_markdown(overall)}",
         "per_class_metrics": lambda: per_class_markdown(per_class),
+        "aims": lambda: _aims(measured),
+        "trials": lambda: differences_markdown(differences(pd.read_csv(COMMITTED))),
         **{name: partial(as_text, tables[name]) for name, (_, as_text) in SECTIONS.items() if name in tables},
     }
 
@@ -89,6 +97,19 @@ def _short_table(measured: Measured) -> str:
             cells.append(_cell(_of_views(measured), metric))
         rows.append(cells)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def _aims(measured: Measured) -> str:
+    rows = []
+    for one in PUBLISHED:
+        if one.metric == MODEL_SIZE:
+            value = measured.model_bytes / 1e6
+            said = f"{value:.1f}"
+        else:
+            row = one.measured(measured.tables)
+            value, said = row["value"], " ".join(numbers(row))
+        rows.append((one.name, f"{one.aimed:g}", said, "yes" if one.reached(value) else "no"))
+    return markdown(pd.DataFrame(rows, columns=["figure", "aimed at", "released, on test", "reached"]))
 
 
 def _of_views(measured: Measured) -> pd.DataFrame:

@@ -10,6 +10,9 @@ import pandas as pd
 from derma_assets.calibration.summary import choose_operating_points, temperature_document
 from derma_assets.calibration.views import calibrate_views, of_views, views_document
 from derma_assets.evaluation import tables
+from derma_assets.evaluation.class_calibration import class_calibration_table
+from derma_assets.evaluation.decision_curve import decision_table
+from derma_assets.evaluation.selective import selective_table
 from derma_assets.evaluation.views import view_table
 from derma_assets.splits.grouped_splits import TEST, VALIDATION
 
@@ -61,7 +64,7 @@ def recalibrated(predictions: pd.DataFrame, points: Mapping[str, Any]) -> Calibr
 
 
 def recomputed(
-    predictions: pd.DataFrame, calibration: Calibration, resamples: int, seed: int
+    predictions: pd.DataFrame, calibration: Calibration, resamples: int, seed: int, clinic_prevalence: float
 ) -> dict[str, pd.DataFrame]:
     """Return the tables on test that follow from the logits, by the names of their assets.
 
@@ -70,14 +73,20 @@ def recomputed(
         calibration: Temperatures and thresholds.
         resamples: Number of resamples of lesions.
         seed: Of the resamples.
+        clinic_prevalence: Share of malignant lesions that the decision curve weighs to.
     """
-    test, temperature = of_views(predictions, 1, TEST), calibration.temperature["temperature"]
+    validation, test = of_views(predictions, 1, VALIDATION), of_views(predictions, 1, TEST)
+    temperature, points = calibration.temperature["temperature"], calibration.points
+    referral = points["referral"]["threshold"]
     return {
-        "overall_metrics": tables.overall_table(test, temperature, calibration.points, resamples, seed),
+        "overall_metrics": tables.overall_table(test, temperature, points, resamples, seed),
         "per_class_metrics": tables.per_class_table(test, temperature, resamples, seed),
         "confusion_matrix": tables.confusion_table(test),
         "reliability": tables.reliability_with_intervals(test, temperature, resamples, seed),
         "view_metrics": view_table(predictions, calibration.views["considered"], TEST, resamples, seed),
+        "risk_coverage": selective_table(validation, test, temperature, points, resamples, seed),
+        "decision_curve": decision_table(validation, test, temperature, clinic_prevalence, referral, resamples, seed),
+        "class_calibration": class_calibration_table(test, temperature, resamples, seed),
     }
 
 
@@ -98,7 +107,9 @@ def table_differences(name: str, stated: pd.DataFrame, again: pd.DataFrame) -> l
         if all(np.issubdtype(values.dtype, np.number) for values in (one, other)):
             equal = np.isclose(one.astype(float), other.astype(float), rtol=0, atol=TOLERANCE, equal_nan=True)
         else:
-            equal = one.astype(str) == other.astype(str)
+            # An empty text comes back from a CSV file as a missing one.
+            one, other = (pd.Series(values).fillna("").astype(str).to_numpy() for values in (one, other))
+            equal = one == other
         if not equal.all():
             row = int((~equal).argmax())
             of = stated["metric"].iloc[row] if "metric" in stated else f"row {row}"

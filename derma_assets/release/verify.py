@@ -1,13 +1,18 @@
 """Whether a release holds what it says, and the documentation what the release says: everything computed anew."""
 
 import difflib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
+from derma_assets.browser.bundle import MANIFEST
 from derma_assets.evaluation.report import SECTIONS
+from derma_assets.release.archive import read_packed
+from derma_assets.release.contents import TABLES
 from derma_assets.release.layout import (
+    BUNDLE,
     PREDICTIONS,
     changed_files,
     metrics_path,
@@ -39,10 +44,25 @@ def remeasured(folder: Path) -> Measured:
     release, calibration = read_release(folder), calibration_of(folder)
     test = release["test"]
     tables = recomputed(
-        pd.read_parquet(folder / PREDICTIONS), calibration, test["bootstrap_resamples"], test["bootstrap_seed"]
+        pd.read_parquet(folder / PREDICTIONS),
+        calibration,
+        test["bootstrap_resamples"],
+        test["bootstrap_seed"],
+        test["clinic_prevalence"],
     )
-    released = {name: read_table(folder, name) for name in SECTIONS if metrics_path(folder, name).is_file()}
-    return Measured(release, {**released, **tables}, max(view["count"] for view in calibration.views["views"]))
+    stated = {name for name in (*SECTIONS, *tables) if name in TABLES or metrics_path(folder, name).is_file()}
+    return Measured(
+        release,
+        {name: tables[name] if name in tables else read_table(folder, name) for name in stated},
+        max(view["count"] for view in calibration.views["views"]),
+        bundle_model_bytes(folder / BUNDLE),
+    )
+
+
+def bundle_model_bytes(archive: Path) -> int:
+    """Return how many bytes the converted model has in a packed bundle."""
+    manifest = json.loads(read_packed(archive, MANIFEST))
+    return sum(manifest["files"][path]["bytes"] for path in manifest["model"]["files"])
 
 
 def differences(folder: Path, documents: Iterable[Path]) -> list[str]:

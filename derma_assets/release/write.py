@@ -54,7 +54,7 @@ def write_release(chosen: Settings, folder: Path, date: str) -> dict[str, Any]:
             "Say which data set: make release DERMA_DATASET=ham10000"
         )
     contents = read_contents(chosen.store)
-    against = problems(contents, chosen.bootstrap_resamples, chosen.seed)
+    against = problems(contents, chosen.bootstrap_resamples, chosen.seed, chosen.clinic_prevalence)
     against += _other_recipe(chosen, contents) + _begun_with_itself(chosen, contents)
     if against:
         raise UserError("\n  - ".join([f"what is stored in {chosen.store} cannot be released:", *against]))
@@ -124,6 +124,7 @@ def _described(chosen: Settings, contents: Contents, date: str) -> dict[str, Any
             "lesions": int(test["lesion_id"].nunique()),
             "bootstrap_resamples": chosen.bootstrap_resamples,
             "bootstrap_seed": chosen.seed,
+            "clinic_prevalence": chosen.clinic_prevalence,
             "accuracy": {end: float(overall[end]["accuracy"]) for end in ("value", "low", "high")},
         },
         "versions": bundled["versions"],

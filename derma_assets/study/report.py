@@ -6,12 +6,9 @@ trial that is still defined so is kept: a study may be run on several machines.
 """
 
 import sys
-from collections.abc import Mapping
-from pathlib import Path
 
 import pandas as pd
 
-from derma_assets.diagnoses import ACTINIC_KERATOSES
 from derma_assets.errors import InputError, UserError
 from derma_assets.evaluation.markdown import markdown, numbers
 from derma_assets.release.layout import is_release
@@ -19,71 +16,12 @@ from derma_assets.settings import settings
 from derma_assets.storage.paths import how_to_store
 from derma_assets.storage.published import fetched_partition, fetched_path
 from derma_assets.study.after_training import of_release
+from derma_assets.study.differences import differences, differences_markdown
+from derma_assets.study.rows import COMMAND, COMMITTED, LABELS, study_rows, with_committed
 from derma_assets.study.trials import TRIALS
 from derma_assets.study.validation_figures import VIEWS
 
-COMMITTED = Path(__file__).with_name("trials.csv")
 PROJECT = COMMITTED.parents[2]
-COMMAND = "make study DERMA_DATASET=ham10000"
-
-LABELS = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro F1",
-    "top_3_accuracy": "top-3",
-    "melanoma_roc_auc": "melanoma AUC",
-    "melanoma_sensitivity_at_95_specificity": "melanoma sens. at 95 % spec.",
-    f"recall_{ACTINIC_KERATOSES}": "actinic keratoses recall",
-    "nll": "NLL",
-}
-
-
-def study_rows(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return one row for each trial that was run as it is defined now, in the order of `TRIALS`.
-
-    Args:
-        tables: By name of the trial, as the asset `trial_figures` is.
-
-    Returns:
-        Columns `trial`, `idea`, `pixels`, `layers`, `epochs`, `minutes`, `precision`, `date`, `definition`, and for
-        each number of views and metric `<metric>_<views>`, with `_low` and `_high`.
-    """
-    rows = []
-    for name in (name for name in TRIALS if name in tables):
-        trial, table = TRIALS[name], tables[name]
-        first = table.iloc[0]
-        if first["definition"] != trial.definition:
-            continue
-        row = {
-            "trial": name,
-            "idea": trial.idea,
-            "pixels": trial.image_size,
-            "layers": trial.trainable_layers,
-            "epochs": int(first["epochs"]),
-            "minutes": round(float(first["seconds"]) / 60, 1),
-            "precision": first["precision"],
-            "date": first["date"],
-            "definition": first["definition"],
-        }
-        for views, metric, *values in table[["views", "metric", "value", "low", "high"]].itertuples(index=False):
-            for ending, value in zip(("", "_low", "_high"), values, strict=True):
-                row[f"{metric}_{views}{ending}"] = round(value, 4)
-        rows.append(row)
-    return pd.DataFrame(rows, columns=None if rows else ["trial", "definition"])
-
-
-def with_committed(rows: pd.DataFrame, committed: pd.DataFrame) -> pd.DataFrame:
-    """Return `rows`, and in its place each committed row of a trial that was not run here and is defined as it was.
-
-    Args:
-        rows: As `study_rows` returns them.
-        committed: The same, of earlier.
-    """
-    defined = {trial.name: trial.definition for trial in TRIALS.values()}
-    still = committed["trial"].map(defined) == committed["definition"]
-    kept = committed[still & ~committed["trial"].isin(rows["trial"])]
-    both = pd.concat([rows, kept], ignore_index=True) if len(rows) else kept
-    return both.sort_values("trial", key=lambda names: names.map(list(TRIALS).index), ignore_index=True)
 
 
 def study_markdown(rows: pd.DataFrame, views: int = VIEWS[-1]) -> str:
@@ -93,7 +31,7 @@ def study_markdown(rows: pd.DataFrame, views: int = VIEWS[-1]) -> str:
         rows: As `study_rows` returns them.
         views: How many views were averaged.
     """
-    shown = rows[["trial", "idea", "pixels", "layers", "epochs", "minutes"]].astype(str)
+    shown = rows[["trial", "idea", "pixels", "layers", "epochs", "minutes", "precision"]].astype(str)
     for metric, label in LABELS.items():
         columns = {
             f"{metric}_{views}{ending}": name for ending, name in (("", "value"), ("_low", "low"), ("_high", "high"))
@@ -140,6 +78,13 @@ All of HAM10000, one split: trained on train, judged on validation (about 1,000 
 not looked at. In brackets 95 % intervals over lesions; two trials on the same pictures differ by less than the
 intervals suggest, yet a difference below 0.01 in accuracy is chance. `{COMMAND}`, from {rows["date"].min()} to
 {rows["date"].max()}; minutes are of one core or two, which had other work too, so they tell no trial from another.
+Precision `bfloat16_products` is what a processor with units for it chooses by itself.
+
+## What each idea gave
+
+How much the mean of four views changes against the trial that it is compared with: the same recipe but for the idea.
+
+{differences_markdown(differences(rows))}
 
 ## Mean of four views
 

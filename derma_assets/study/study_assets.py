@@ -14,7 +14,8 @@ from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_table, sha256_of_file
 from derma_assets.storage.paths import scratch_path
 from derma_assets.study.pictures import trial_pictures
-from derma_assets.study.report import study_markdown, study_rows
+from derma_assets.study.report import study_markdown
+from derma_assets.study.rows import study_rows
 from derma_assets.study.trials import TRIALS, Trial
 from derma_assets.study.validation_figures import VIEWS, validation_table
 from derma_assets.training.curves import training_curves

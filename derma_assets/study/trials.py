@@ -34,6 +34,10 @@ class Trial(BaseModel):
         description="`centre`: the central square. `whole`: the whole picture, the missing strips mirrored. "
         "`shades_of_grey`: the central square after colour constancy (Finlayson, Trezzi, CIC 2004).",
     )
+    compared_with: str | None = Field(
+        "base", description="The trial that it changes one idea of. None: it changes none."
+    )
+    kept: str = Field("", description="Whether the default has it, and why, once it was measured.")
 
     @property
     def definition(self) -> str:
@@ -80,15 +84,23 @@ _IN_ORDER = (
         recipe=PAPER,
         image_size=224,
         trainable_layers=23,
+        kept="no",
     ),
     _changed(
         "last30", "only the last 30 layers learn, at twice the rate", {"learning_rate": 1e-3}, trainable_layers=30
     ),
-    _changed("base", "all layers learn: what the following are compared with"),
-    _changed("whole", "the whole picture instead of its central square", framing="whole"),
+    _changed(
+        "variants",
+        "and six variants of each picture take turns: the frozen layers see each once",
+        {"learning_rate": 1e-3, "kept_variants": 6},
+        trainable_layers=30,
+        compared_with="last30",
+    ),
+    _changed("base", "all layers learn: what the following are compared with", compared_with=None),
+    _changed("whole", "the whole picture instead of its central square", framing="whole", kept="no"),
     _changed("grey", "colour constancy (shades of grey)", framing="shades_of_grey"),
     _changed("crops", "stronger random crops: down to half the side, up to 1.1", _cropped(0.5, 0.1)),
-    _changed("unweighted", "no class weights", {"class_weight_power": 0.0}),
+    _changed("unweighted", "no class weights", {"class_weight_power": 0.0}, kept="no: the rare diagnoses are lost"),
     _changed("balanced", "balanced class weights", {"class_weight_power": 1.0}),
     _changed(
         "sampling",
@@ -96,23 +108,35 @@ _IN_ORDER = (
         {"class_weight_power": 0.0, "class_sampling_power": 0.5},
     ),
     _changed("unsmoothed", "no label smoothing", {"label_smoothing": 0.0}),
-    _changed("mixup", "mixup, alpha 0.2", {"mixup": 0.2}),
+    _changed("mixup", "mixup, alpha 0.2", {"mixup": 0.2}, kept="no"),
     _changed("layerwise", "lower rates for lower layers, down to a tenth", {"lower_layers_rate": 0.1}),
-    _changed("head", "two stages: the head is fitted before all layers learn", {"fit_head_first": True}),
-    _changed("average", "moving average of the weights, 0.998 a step", {"average_decay": 0.998}),
+    _changed(
+        "head",
+        "two stages: the head is fitted before all layers learn",
+        {"fit_head_first": True},
+        kept="in the recipe `continued`",
+    ),
+    _changed("average", "moving average of the weights, 0.998 a step", {"average_decay": 0.998}, kept="no"),
+    _changed("norms", "batch-norm statistics estimated anew after training", {"batch_norms_anew": True}),
     _changed("taught", "distillation: half of what is learnt is the word of three teachers", {"teacher_folds": 3}),
     _changed("longer", "24 epochs", {"epochs": 24}),
     _changed("size128", "128 px", image_size=128),
     _changed("size160", "160 px", image_size=160),
     _changed("size192", "192 px", image_size=192),
     _changed(
-        "larger", "128 px and 12 epochs: what the default was first compared with", {"epochs": 12}, image_size=128
+        "larger",
+        "128 px and 12 epochs: what the default was first compared with",
+        {"epochs": 12},
+        image_size=128,
+        kept="and more of both: `default`",
     ),
     Trial(
         name="default",
         idea="the default: 160 px, 24 epochs, stronger crops, twice the rate",
         recipe=DEFAULT,
         image_size=160,
+        compared_with="larger",
+        kept="yes",
     ),
     Trial(
         name="continued",
@@ -120,6 +144,8 @@ _IN_ORDER = (
         recipe=CONTINUED,
         image_size=160,
         from_release=RELEASED_DEFAULT,
+        compared_with="default",
+        kept="no",
     ),
 )
 

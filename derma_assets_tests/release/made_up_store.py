@@ -25,6 +25,7 @@ from derma_assets_tests.calibration import made_up
 
 DATASET = "ham10000"
 RESAMPLES = 100
+PREVALENCE = 0.02
 DATE = "2026-01-31"
 MEASURES = ("brightness", "sharpness", "lesion_contrast", "unfamiliarity")
 
@@ -53,7 +54,7 @@ def make_store(
     predictions = made_up.view_predictions()
     targets = {"melanoma": {"target": 0.95}, "referral": {"target": 0.95}}
     calibration = recalibrated(predictions, targets)
-    tables = {**recomputed(predictions, calibration, RESAMPLES, 42), **_other_tables()}
+    tables = {**recomputed(predictions, calibration, RESAMPLES, 42, PREVALENCE), **_other_tables()}
     single = made_up.predictions()
     splits = pd.concat([_training(), single[["image_id", "lesion_id", "dx", "split"]]], ignore_index=True)
     images = splits[["image_id"]].assign(phash=[f"{number:016x}" for number in range(len(splits))])

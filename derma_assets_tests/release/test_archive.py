@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from derma_assets.errors import InputError
-from derma_assets.release.archive import pack, unpack
+from derma_assets.release.archive import pack, read_packed, unpack
 from derma_assets.storage.fingerprint import sha256_of_files
 
 
@@ -23,6 +23,13 @@ def test_what_is_packed_is_unpacked(folder: Path, tmp_path: Path) -> None:
     unpack(tmp_path / "packed.tar.xz", tmp_path / "unpacked")
     assert sha256_of_files(tmp_path / "unpacked") == sha256_of_files(folder)
     assert (tmp_path / "packed.tar.xz").stat().st_size < 1000
+
+
+def test_one_file_is_read_without_unpacking(folder: Path, tmp_path: Path) -> None:
+    pack(folder, tmp_path / "packed.tar.xz")
+    assert read_packed(tmp_path / "packed.tar.xz", "a/c.txt") == b"c"
+    with pytest.raises(InputError, match="damaged"):
+        read_packed(tmp_path / "packed.tar.xz", "a/d.txt")
 
 
 def test_times_and_rights_do_not_matter(folder: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from derma_assets.release.readme import main, write_blocks
 from derma_assets.release.verify import differences, remeasured, rewritten
 from derma_assets_tests.release.made_up_store import settings_for
 
-NAMES = ("measured", "overall_metrics", "per_class_metrics", "view_metrics")
+NAMES = ("measured", "overall_metrics", "per_class_metrics", "view_metrics", "aims", "trials")
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_what_was_written_is_what_the_release_gives(release: Path, document: Pat
     text = document.read_text()
     assert text.startswith("# Before\n")
     assert text.endswith("\nAfter 0.123.\n")
-    assert text.count("Between.") == 3
+    assert text.count("Between.") == len(NAMES) - 1
     assert "\nold\n" not in text
 
 
@@ -55,6 +55,16 @@ def test_the_short_table_has_the_stored_figures(release: Path, document: Path) -
     assert [float(number) for number in row] == [round(number, 3) for number in stored]
     pictures = len(pd.read_parquet(release / "predictions.parquet").query("split == 'test' and views == 1"))
     assert f"{pictures} test pictures of 84 lesions" in document.read_text()
+
+
+def test_what_was_aimed_at_stands_beside_what_was_released(release: Path, document: Path) -> None:
+    measured = remeasured(release)
+    lines = document.read_text().splitlines()
+    accuracy = measured.tables["overall_metrics"].set_index("metric").at["accuracy", "value"]
+    (row,) = [line for line in lines if line.startswith("| Accuracy ") and " 0.85 " in line]
+    assert f"{accuracy:.3f} (" in row
+    assert row.endswith(f"| {'yes' if accuracy >= 0.85 else 'no':<9} |")
+    assert measured.model_bytes > 0
 
 
 def test_every_number_of_a_block_that_is_changed_is_found(release: Path, document: Path) -> None:
@@ -107,6 +117,9 @@ def test_other_logits_are_found_in_every_table(copy: Path, document: Path) -> No
         "confusion_matrix",
         "reliability",
         "view_metrics",
+        "risk_coverage",
+        "decision_curve",
+        "class_calibration",
         "README.md",
     ):
         assert name in found

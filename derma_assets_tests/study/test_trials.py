@@ -15,8 +15,10 @@ from derma_assets.settings import Settings
 from derma_assets.storage.fingerprint import sha256_of_file
 from derma_assets.storage.io_managers import io_managers
 from derma_assets.study import after_training, report, study_assets
+from derma_assets.study.differences import COMPARED, differences, differences_markdown
 from derma_assets.study.pictures import shades_of_grey, trial_pictures, whole
-from derma_assets.study.report import study_markdown, study_page, study_rows
+from derma_assets.study.report import study_markdown, study_page
+from derma_assets.study.rows import COMMITTED, LABELS, study_rows, with_committed
 from derma_assets.study.trials import BASE, TRIALS
 from derma_assets.study.validation_figures import validation_table
 from derma_assets_tests import small_study
@@ -29,10 +31,13 @@ def test_the_papers_recipe_comes_first_and_the_others_change_one_thing() -> None
     assert first.trainable_layers == 23
     base = TRIALS["base"].model_dump()
     for trial in others:
-        changed = {key for key, value in trial.model_dump().items() if value != base[key]} - {"name", "idea", "recipe"}
+        told = {"name", "idea", "recipe", "compared_with", "kept"}
+        changed = {key for key, value in trial.model_dump().items() if value != base[key]} - told
         recipe = {key for key, value in trial.recipe.model_dump().items() if value != BASE.model_dump()[key]}
         assert (trial.name == "base") == (not changed | recipe)
-        assert len(changed | recipe) <= 1 or trial.name in ("last30", "sampling", "larger", "default", "continued")
+        several = ("last30", "variants", "sampling", "larger", "default", "continued")
+        assert len(changed | recipe) <= 1 or trial.name in several
+        assert trial.compared_with in {None, *TRIALS}
 
 
 def test_figures_are_of_validation_pictures() -> None:
@@ -121,7 +126,7 @@ def test_trials_are_trained_and_gathered(
 def figures_of(name: str, value: float = 0.5) -> pd.DataFrame:
     """Return a table as the asset `trial_figures` is."""
     return pd.DataFrame(
-        [(views, metric, value, 0.4, 0.6) for views in (1, 4) for metric in report.LABELS],
+        [(views, metric, value, 0.4, 0.6) for views in (1, 4) for metric in LABELS],
         columns=["views", "metric", "value", "low", "high"],
     ).assign(epochs=3, seconds=90.0, precision="float32", date="2026-01-02", definition=TRIALS[name].definition)
 
@@ -129,10 +134,10 @@ def figures_of(name: str, value: float = 0.5) -> pd.DataFrame:
 def test_what_was_measured_on_another_machine_stays_while_the_trial_is_defined_so() -> None:
     committed = study_rows({name: figures_of(name, 0.45) for name in ("paper", "mixup", "whole", "default")})
     committed.loc[committed["trial"] == "whole", "definition"] = "of other epochs"
-    both = report.with_committed(study_rows({"mixup": figures_of("mixup")}), committed)
+    both = with_committed(study_rows({"mixup": figures_of("mixup")}), committed)
     assert both["trial"].tolist() == ["paper", "mixup", "default"]
     assert both["accuracy_4"].tolist() == [0.45, 0.5, 0.45]
-    assert report.with_committed(study_rows({}), committed)["trial"].tolist() == ["paper", "mixup", "default"]
+    assert with_committed(study_rows({}), committed)["trial"].tolist() == ["paper", "mixup", "default"]
     gone = figures_of("mixup").assign(definition="of other epochs")
     assert study_rows({"mixup": gone}).empty
 
@@ -160,8 +165,26 @@ def test_a_trial_goes_on_from_the_release_that_it_names_and_from_no_other(tmp_pa
 def test_the_page_shows_every_figure_with_its_interval() -> None:
     rows = study_rows({name: figures_of(name) for name in ("size160", "paper")})
     assert rows["trial"].tolist() == ["paper", "size160"]
-    assert study_markdown(rows).count("0.500 (0.400 to 0.600)") == 2 * len(report.LABELS)
+    assert study_markdown(rows).count("0.500 (0.400 to 0.600)") == 2 * len(LABELS)
     assert "2026-01-02" in study_page(rows)
+
+
+def test_a_trial_is_shown_beside_the_one_that_it_changes() -> None:
+    figures = {"base": figures_of("base", 0.5), "mixup": figures_of("mixup", 0.47), "default": figures_of("default")}
+    rows = study_rows(figures)
+    table = differences(rows)
+    # The default's partner was not run, and base has none.
+    assert table["trial"].tolist() == ["mixup"]
+    assert table.loc[0, "compared_with"] == "base"
+    assert table.loc[0, list(COMPARED)].astype(float).round(6).tolist() == [-0.03] * len(COMPARED)
+    assert differences_markdown(table).count("-0.030") == len(COMPARED)
+    assert differences_markdown(table) in study_page(rows)
+
+
+def test_every_committed_trial_says_whether_it_was_kept() -> None:
+    rows = pd.read_csv(COMMITTED)
+    assert not rows.empty
+    assert all(TRIALS[name].kept for name in rows["trial"] if name != "base")
 
 
 def test_a_data_folder_without_a_release_takes_nothing_off_the_page(

@@ -17,7 +17,7 @@ from derma_assets.evaluation.model_card.evidence import Chosen, Evidence, Studie
 from derma_assets.evaluation.model_card.model_facts import model_facts, training_of
 from derma_assets.settings import Settings
 from derma_assets.storage.published import fetched_partitions, fetched_path
-from derma_assets.study import report as study
+from derma_assets.study.rows import COMMITTED
 
 # Assets that the card shows as they are: fields of `Evidence` by the same name.
 AS_THEY_ARE = (
@@ -46,7 +46,7 @@ AS_THEY_ARE = (
     "latency_benchmark",
 )
 INPUTS = (*AS_THEY_ARE, "data_quality", "trained_model", "input_guard", "tfjs_model", "tfjs_bundle")
-TRIALS, TEST_LOOKS = study.COMMITTED, study.COMMITTED.with_name("test_looks.csv")
+TRIALS, TEST_LOOKS = COMMITTED, COMMITTED.with_name("test_looks.csv")
 
 
 def gathered(

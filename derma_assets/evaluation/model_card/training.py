@@ -9,7 +9,9 @@ from derma_assets.evaluation.markdown import markdown, three
 from derma_assets.evaluation.model_card.blocks import Block, Picture, Section, Table, Text
 from derma_assets.evaluation.model_card.evidence import Evidence
 from derma_assets.evaluation.model_card.wording import facts, literal, table_of
+from derma_assets.study.differences import differences, differences_markdown
 from derma_assets.study.report import study_markdown
+from derma_assets.study.rows import COMMAND
 from derma_assets.training.curves import kept_epoch, training_curves
 from derma_assets.training.recipe import Augmentation, Recipe
 
@@ -118,22 +120,15 @@ def selection(evidence: Evidence) -> Section:
     """Return the section on how the recipe was chosen, how often test was looked at, and cross-validation."""
     parts = []
     if evidence.studies.trials is not None:
-        text = (
-            "One idea at a time, trained on train and judged on validation; test was not looked at. The intervals "
-            "are of one trial's pictures: differences between trials are surer than the intervals suggest, and many "
-            "were compared, so the best one's figures flatter."
-        )
-        table = Table(
-            trials_markdown(evidence.studies.trials), ("The trials, all of HAM10000, figures on validation.",)
-        )
-        parts.append(Section("selection-trials", "Trials", (Text(text), table)))
+        parts.append(Section("selection-trials", "Trials", _trials(evidence.studies.trials)))
     if evidence.studies.test_looks is not None:
         text = (
             f"{len(evidence.studies.test_looks)} times, by the record that is kept beside the code. Each look at test "
             "that leads to a choice makes the figures on test a little too good."
         )
         table = Table(_as_it_is(evidence.studies.test_looks), ("Looks at the test side.",))
-        parts.append(Section("selection-looks", "How often test was looked at", (Text(text), table)))
+        source = Text("From the record `test_looks.csv` beside the code, to which every look is added by hand.")
+        parts.append(Section("selection-looks", "How often test was looked at", (Text(text), table, source)))
     parts.append(Section("selection-folds", "Cross-validation", _folds(evidence.studies.cross_validation)))
     return Section("selection", "How the recipe was chosen", _how_chosen(evidence), tuple(parts))
 
@@ -142,6 +137,41 @@ def _how_chosen(evidence: Evidence) -> tuple[Block, ...]:
     if evidence.studies.trials is not None:
         return ()
     return (Text("No record of trials is kept for this data set."),)
+
+
+def _trials(trials: pd.DataFrame) -> tuple[Block, ...]:
+    text = (
+        "One idea at a time, trained on train and judged on validation; test was not looked at. The intervals "
+        "are of one trial's pictures: differences between trials are surer than the intervals suggest, and many "
+        "were compared, so the best one's figures flatter."
+    )
+    last = f", the last on {trials['date'].max()}" if "date" in trials else ""
+    source = Text(f"From the study that is kept beside the code{last}; `{COMMAND}`.")
+    blocks: list[Block] = [
+        Text(text),
+        Table(
+            trials_markdown(trials),
+            ("The trials, all of HAM10000, figures on validation, mean of four views of each picture.",),
+        ),
+        source,
+    ]
+    compared = _compared(trials)
+    if compared is not None:
+        caption = "What each idea gave: the change against the trial that it is compared with, mean of four views."
+        chance = (
+            "A change below 0.01 in accuracy or melanoma AUC is chance: so much do trainings of the same recipe on "
+            "other lesions differ."
+        )
+        blocks += [Text(chance), Table(compared, (caption,)), source]
+    return tuple(blocks)
+
+
+def _compared(trials: pd.DataFrame) -> str | None:
+    """Return the table of differences, or None of a file without the study's columns."""
+    try:
+        return differences_markdown(differences(trials))
+    except KeyError:
+        return None
 
 
 def trials_markdown(trials: pd.DataFrame) -> str:

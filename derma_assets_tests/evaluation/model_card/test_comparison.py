@@ -3,7 +3,8 @@ import dataclasses
 import pandas as pd
 import pytest
 
-from derma_assets.evaluation.model_card.comparison import PUBLISHED, comparison_markdown, verdict
+from derma_assets.evaluation.model_card.comparison import comparison_markdown, verdict
+from derma_assets.evaluation.published import PUBLISHED
 from derma_assets_tests.evaluation.model_card import made_up
 
 
@@ -26,6 +27,17 @@ def test_ours_are_the_tables() -> None:
     accuracy = made_up.evidence().overall_metrics.set_index("metric").loc["accuracy"]
     assert lines()["Accuracy"][1] == f"{accuracy['value']:.3f} ({accuracy['low']:.3f} to {accuracy['high']:.3f})"
     assert lines()["Model in the bundle, MB"][1] == "3.5 (uint8)"
+
+
+def test_what_was_aimed_at_is_reached_or_not() -> None:
+    overall = made_up.evidence().overall_metrics.set_index("metric")["value"]
+    for one in PUBLISHED:
+        *_, aimed, reached = lines()[one.name]
+        assert float(aimed) == one.aimed
+        if one.metric in overall:
+            better = overall[one.metric] <= one.aimed if one.smaller_is_better else overall[one.metric] >= one.aimed
+            assert reached == ("yes" if better else "no")
+    assert lines()["Model in the bundle, MB"][-1] == "yes"
 
 
 @pytest.mark.parametrize(

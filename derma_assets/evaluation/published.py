@@ -1,0 +1,65 @@
+"""The figures that a reader will look for: what the paper says, and what this project aims at on the same data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from derma_assets.diagnoses import ACTINIC_KERATOSES
+
+RECALL_OF_KERATOSES, MODEL_SIZE = "recall_of_keratoses", "model_size"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure of "Derma Diagnostics", MobileNet on HAM10000.
+
+    Attributes:
+        name: What it is of.
+        metric: Of `overall_metrics`, or one of the two above.
+        value: As published.
+        digits: After the point, as published.
+        aimed: What is aimed at here, on lesions that were held out.
+        smaller_is_better: Whether a lower figure is the better one.
+    """
+
+    name: str
+    metric: str
+    value: float
+    digits: int
+    aimed: float
+    smaller_is_better: bool = False
+
+    def reached(self, measured: float) -> bool:
+        """Return whether a measured figure is at least as good as what is aimed at."""
+        return measured <= self.aimed if self.smaller_is_better else measured >= self.aimed
+
+    def measured(self, tables: Mapping[str, pd.DataFrame]) -> pd.Series:
+        """Return `value`, `low` and `high` of it; not of the model's size, which is no statistic.
+
+        Args:
+            tables: `overall_metrics` and `per_class_metrics`, by name.
+        """
+        if self.metric == RECALL_OF_KERATOSES:
+            table = tables["per_class_metrics"]
+            rows = table[(table["dx"] == ACTINIC_KERATOSES) & (table["metric"] == "recall")]
+        else:
+            overall = tables["overall_metrics"]
+            rows = overall[overall["metric"] == self.metric]
+        return rows.iloc[0]
+
+
+# Quoted or wished for, not measured: the only numbers on the card that are not computed from the graph.
+PUBLISHED = (
+    Published("Accuracy", "accuracy", 0.820, 3, 0.85),
+    Published("Top-3 accuracy", "top_3_accuracy", 0.979, 3, 0.985),
+    Published("Macro F1", "macro_f1", 0.721, 3, 0.76),
+    Published("Balanced accuracy", "balanced_accuracy", 0.75, 2, 0.78),
+    Published("Melanoma ROC-AUC", "melanoma_roc_auc", 0.967, 3, 0.93),
+    Published(
+        "Melanoma sensitivity at 95 % specificity", "melanoma_sensitivity_at_95_specificity_on_test_roc", 0.90, 2, 0.75
+    ),
+    Published("Actinic keratoses, recall", RECALL_OF_KERATOSES, 0.27, 2, 0.60),
+    Published("ECE after calibration", "ece_after", 0.043, 3, 0.02, smaller_is_better=True),
+    Published("Model in the bundle, MB", MODEL_SIZE, 12.8, 1, 4.0, smaller_is_better=True),
+)
