@@ -11,6 +11,7 @@ import pandas as pd
 from derma_assets.evaluation.markdown import markdown, numbers
 from derma_assets.evaluation.published import MODEL_SIZE, PUBLISHED
 from derma_assets.evaluation.report import LABELS, SECTIONS, overall_markdown, per_class_markdown
+from derma_assets.release.in_words import TOLD_OF, in_words
 from derma_assets.study.differences import differences, differences_markdown
 from derma_assets.study.rows import COMMITTED
 
@@ -53,12 +54,15 @@ class Measured:
 def blocks(measured: Measured) -> dict[str, Callable[[], str]]:
     """Return what makes the text of each block that a document may hold, by its name.
 
-    `measured` is the paragraph and short table of README.md, `aims` what was aimed at, `trials` what was tried for it
-    (of the study that is kept beside the code); the others are the whole tables of these names.
+    `measured` is the paragraph and short table of README.md, `in_words` its sentences, `aims` what was aimed at,
+    `trials` what was tried for it (of the study that is kept beside the code); the others are the whole tables of
+    these names.
     """
     tables = measured.tables
     overall, per_class = tables["overall_metrics"], tables["per_class_metrics"]
+    told = {"in_words": lambda: in_words(tables, measured.release["test"]["clinic_prevalence"])}
     return {
+        **(told if tables.keys() >= TOLD_OF else {}),
         "measured": lambda: f"{_paragraph(measured)}\n\n{_short_table(measured)}",
         "overall_metrics": lambda: f"{_tested_on(per_class)}\n\n{overall_markdown(overall)}",
         "per_class_metrics": lambda: per_class_markdown(per_class),
