@@ -22,7 +22,7 @@ export DERMA_STORAGE
 export DAGSTER_HOME ?= $(DERMA_DATA_DIR)/dagster_home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup home demo materialize card external folds study app release readme new-pictures rollback ui metrics test test-slow test-browser test-daemon test-real browser screenshots bench bench-browser bench-reuse lint format lock clean test-recovery test-distributed clean-storage bench-scale test-cluster worker
+.PHONY: help setup home demo materialize card external folds study app release readme new-pictures rollback ui metrics test test-slow test-browser test-daemon test-real browser screenshots bench bench-memory bench-browser bench-reuse lint format lock clean test-recovery test-distributed clean-storage bench-scale test-cluster worker
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -148,8 +148,11 @@ worker: home ## compute steps for a cluster on this host, see docs/cluster.md: m
 screenshots: setup browser ## take the pictures in docs/app anew, from the demo's bundle
 	@DERMA_DATASET=sample $(BIN)/python -m derma_assets.browser.screenshots docs/app
 
-bench: setup ## time training beside the paper's way, and its memory (half an hour): make bench DERMA_DATASET=ham10000
+bench: setup ## time training beside the paper's way (half an hour): make bench DERMA_DATASET=ham10000
 	@$(BIN)/python -m derma_assets.training.benchmark_report $(OPTIONS)
+
+bench-memory: setup browser ## watch the memory of a whole run (half an hour): make bench-memory DERMA_DATASET=ham10000 DERMA_EPOCHS=1
+	@PYTHONWARNINGS="ignore:Parameter \`include_sources,ignore:Function \`asset_materialize" $(BIN)/python -m derma_assets.training.memory_report
 
 bench-reuse: setup browser ## what a run computes after one thing has changed: make bench-reuse DERMA_DATASET=ham10000
 	@$(BIN)/python -m derma_assets.automation.reuse_benchmark_report $(OPTIONS)

@@ -124,7 +124,7 @@ def decision_table(
 
 
 def useful_range(table: pd.DataFrame, population: str = DATA_SET) -> tuple[float, float] | None:
-    """Return the lowest and highest threshold at which the model's gain is above 0 with its whole interval.
+    """Return the ends of the widest range of thresholds at all of which the whole interval of the gain is above 0.
 
     Args:
         table: As `decision_table` returns it.
@@ -134,5 +134,8 @@ def useful_range(table: pd.DataFrame, population: str = DATA_SET) -> tuple[float
         None where there is no such threshold.
     """
     gain = table[(table["population"] == population) & (table["strategy"] == GAIN) & (table["metric"] == NET_BENEFIT)]
-    better = gain.loc[gain["low"] > 0, "threshold"]
-    return None if better.empty else (float(better.min()), float(better.max()))
+    gain = gain.sort_values("threshold")
+    thresholds, better = gain["threshold"].to_numpy(), (gain["low"] > 0).to_numpy()
+    runs = np.split(np.arange(len(better)), np.flatnonzero(np.diff(better)) + 1)
+    ranges = [(float(thresholds[run[0]]), float(thresholds[run[-1]])) for run in runs if len(run) and better[run[0]]]
+    return max(ranges, key=lambda ends: ends[1] - ends[0], default=None)

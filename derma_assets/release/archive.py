@@ -55,7 +55,10 @@ def read_packed(archive: Path, path: str) -> bytes:
         InputError: it is no such archive, is damaged, or has no such file.
     """
     try:
-        with tarfile.open(archive, "r:xz") as packed, packed.extractfile(path) as file:  # type: ignore[union-attr]
+        with tarfile.open(archive, "r:xz") as packed:
+            file = packed.extractfile(path) if path in packed.getnames() else None
+            if file is None:
+                raise InputError(f"{archive} has no file {path}.")
             return file.read()
-    except (tarfile.TarError, lzma.LZMAError, EOFError, KeyError) as error:
-        raise InputError(f"{archive} is damaged: {error}.") from error
+    except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:
+        raise InputError(f"{archive} cannot be read: {error}.") from error

@@ -8,7 +8,7 @@ import pandas as pd
 from derma_assets.diagnoses import MELANOMA
 from derma_assets.evaluation import selective
 from derma_assets.evaluation.activation_maps import GRAD_CAM
-from derma_assets.evaluation.decision_curve import CLINIC, CLINIC_CORRECTED, DATA_SET, useful_range
+from derma_assets.evaluation.decision_curve import CLINIC, CLINIC_CORRECTED, DATA_SET, THRESHOLDS, useful_range
 from derma_assets.evaluation.explanations import ALL, BASELINE, PREDICTED
 from derma_assets.evaluation.markdown import percent, three
 from derma_assets.evaluation.model_card.wording import cell, row_of
@@ -41,30 +41,31 @@ def _refusing(table: pd.DataFrame) -> str:
     refused = 1 - float(row_of(refusal, name="after", metric="coverage")["value"])
     melanomas = row_of(of_chosen, part=selective.REFUSED_BY_DX, name=MELANOMA)
     return (
-        f"Refusing the least certain pictures ({percent(refused)} of test) would change accuracy by "
-        f"{cell(refusal, name='difference', metric='accuracy')}; it would refuse {percent(melanomas['value'])} of the "
-        "melanomas, and change the share of malignant lesions that are neither refused nor referred by "
+        f"Refusing the least certain pictures ({percent(refused)} of test) would move accuracy by "
+        f"{cell(refusal, name='difference', metric='accuracy')}. It would refuse {percent(melanomas['value'])} of the "
+        "melanomas, and move the share of malignant lesions that are neither refused nor referred by "
         f"{cell(refusal, name='difference', metric='malignant_missed')}."
     )
 
 
 def _referring(table: pd.DataFrame, prevalence: float) -> str:
     return (
-        "Referring by the model is better than referring everyone or no one, with its whole interval, at thresholds "
+        "Referring by the model is better than referring everyone and than referring no one, at thresholds "
         f"{_range(table, DATA_SET)}; weighted to {percent(prevalence)} malignant, as in a clinic, "
-        f"{_range(table, CLINIC)}, and with probabilities corrected for that {_range(table, CLINIC_CORRECTED)}."
+        f"{_range(table, CLINIC)}, and with probabilities corrected for that {_range(table, CLINIC_CORRECTED)} (the "
+        f"whole interval of the gain is above 0; thresholds up to {percent(max(THRESHOLDS))} were looked at)."
     )
 
 
 def _range(table: pd.DataFrame, population: str) -> str:
     found = useful_range(table, population)
-    return f"from {percent(found[0])} to {percent(found[1])}" if found else "nowhere"
+    return f"from {percent(found[0])} to {percent(found[1])}" if found else "of no height"
 
 
 def _maps(table: pd.DataFrame) -> str:
     ours = table[(table["group"] == ALL) & (table["map"] == GRAD_CAM) & (table["of"] == PREDICTED)]
     centre = row_of(table, group=ALL, map=BASELINE, metric="centre_heat_inside")
     return (
-        f"Of the heat of its maps {cell(ours, metric='heat_inside')} lies inside the lesion's mask, of a Gaussian in "
+        f"Of the model's heat maps {cell(ours, metric='heat_inside')} lies inside the lesion's mask, of a Gaussian in "
         f"the middle of the picture {three(centre['value'])}: a difference of {cell(ours, metric='heat_over_centre')}."
     )

@@ -1,4 +1,4 @@
-"""What the documentation says was measured, as text made from a release: the same release, the same text."""
+"""What the documentation says was measured, as text made from a release and the study that is kept beside the code."""
 
 import textwrap
 from collections.abc import Callable, Mapping
@@ -14,6 +14,7 @@ from derma_assets.evaluation.report import LABELS, SECTIONS, overall_markdown, p
 from derma_assets.release.in_words import TOLD_OF, in_words
 from derma_assets.study.differences import differences, differences_markdown
 from derma_assets.study.rows import COMMITTED
+from derma_assets.study.trials import TRIALS
 
 WIDTH = 120
 _COUNTS = {2: "two", 4: "four", 8: "eight"}
@@ -67,7 +68,7 @@ def blocks(measured: Measured) -> dict[str, Callable[[], str]]:
         "overall_metrics": lambda: f"{_tested_on(per_class)}\n\n{overall_markdown(overall)}",
         "per_class_metrics": lambda: per_class_markdown(per_class),
         "aims": lambda: _aims(measured),
-        "trials": lambda: differences_markdown(differences(pd.read_csv(COMMITTED))),
+        "trials": lambda: _trials(pd.read_csv(COMMITTED)),
         **{name: partial(as_text, tables[name]) for name, (_, as_text) in SECTIONS.items() if name in tables},
     }
 
@@ -114,6 +115,12 @@ def _aims(measured: Measured) -> str:
             value, said = row["value"], " ".join(numbers(row))
         rows.append((one.name, f"{one.aimed:g}", said, "yes" if one.reached(value) else "no"))
     return markdown(pd.DataFrame(rows, columns=["figure", "aimed at", "released, on test", "reached"]))
+
+
+def _trials(rows: pd.DataFrame) -> str:
+    missing = [f"{trial.name} ({trial.idea})" for trial in TRIALS.values() if trial.name not in set(rows["trial"])]
+    text = differences_markdown(differences(rows))
+    return f"{text}\n\nDefined, and not run yet: {', '.join(missing)}." if missing else text
 
 
 def _of_views(measured: Measured) -> pd.DataFrame:

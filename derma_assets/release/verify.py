@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from derma_assets.browser.bundle import MANIFEST
+from derma_assets.errors import InputError
 from derma_assets.evaluation.report import SECTIONS
 from derma_assets.release.archive import read_packed
 from derma_assets.release.contents import TABLES
@@ -40,9 +41,17 @@ def calibration_of(folder: Path) -> Calibration:
 
 
 def remeasured(folder: Path) -> Measured:
-    """Return what a release measured: from its logits alone what they give, and its other tables as they are."""
+    """Return what a release measured: from its logits alone what they give, and its other tables as they are.
+
+    Raises:
+        UserError: there is no release, or it does not say what its tables were made with.
+    """
     release, calibration = read_release(folder), calibration_of(folder)
     test = release["test"]
+    if "clinic_prevalence" not in test:
+        raise InputError(
+            f"{folder} is a release of an earlier version of the project: make it again with `make release`."
+        )
     tables = recomputed(
         pd.read_parquet(folder / PREDICTIONS),
         calibration,

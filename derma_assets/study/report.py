@@ -76,13 +76,14 @@ def study_page(rows: pd.DataFrame, after_training: pd.DataFrame | None = None) -
 
 All of HAM10000, one split: trained on train, judged on validation (about 1,000 pictures), one idea at a time. Test was
 not looked at. In brackets 95 % intervals over lesions; two trials on the same pictures differ by less than the
-intervals suggest, yet a difference below 0.01 in accuracy is chance. `{COMMAND}`, from {rows["date"].min()} to
+intervals suggest. `{COMMAND}`, from {rows["date"].min()} to
 {rows["date"].max()}; minutes are of one core or two, which had other work too, so they tell no trial from another.
 Precision `bfloat16_products` is what a processor with units for it chooses by itself.
 
 ## What each idea gave
 
-How much the mean of four views changes against the trial that it is compared with: the same recipe but for the idea.
+How much the mean of four views changes against the trial that it is compared with, which differs in what the idea says;
+some ideas change several things at once (`study/trials.py`).
 
 {differences_markdown(differences(rows))}
 

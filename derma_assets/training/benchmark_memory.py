@@ -37,8 +37,8 @@ from derma_assets.training.predictor import Predictor
 from derma_assets.training.recipe import RECIPES
 
 STEPS = 20
-TRAIN_STAGE, PREDICT_STAGE = "train", "predict"
-_EVERY_S = 0.1
+TRAIN_STAGE, PREDICT_STAGE, WHOLE_GRAPH = "train", "predict", "graph"
+_EVERY_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Peak:
 
     Attributes:
         largest_process: Bytes of the process that held most at any time, its peak as Linux keeps it.
-        together: Bytes of all processes at once; what they share is counted in each.
+        together: Bytes of all processes at once; what they share is counted once (in each, but on Linux).
         seconds: How long it all took.
     """
 
@@ -72,9 +72,9 @@ def watched(command: Sequence[str], environment: Mapping[str, str]) -> Peak:
             held = 0
             for one in _tree(root):
                 with suppress(psutil.Error, OSError):
-                    now = one.memory_info().rss
-                    held += now
-                    peaks[one.pid] = max(peaks.get(one.pid, 0), now, _peak_so_far(one.pid))
+                    resident = one.memory_info().rss
+                    held += _share_held(one, resident)
+                    peaks[one.pid] = max(peaks.get(one.pid, 0), resident, _peak_so_far(one.pid))
             together = max(together, held)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_EVERY_S)
@@ -93,6 +93,12 @@ def _tree(root: psutil.Process) -> list[psutil.Process]:
     return []
 
 
+def _share_held(process: psutil.Process, resident: int) -> int:
+    """Return the memory that a process holds, of what it shares with others its share; where that is not known, all."""
+    known = process.memory_full_info() if psutil.LINUX else None
+    return int(getattr(known, "pss", resident))
+
+
 def _peak_so_far(process: int) -> int:
     """Return the highest resident memory of a process since its program started, where the system keeps it."""
     try:
@@ -102,25 +108,13 @@ def _peak_so_far(process: int) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
 
 
-def stage_peaks(chosen: Settings) -> dict[str, Peak]:
-    """Return the peaks of training and of prediction, each in a process of its own.
+def peaks(chosen: Settings) -> dict[str, Peak]:
+    """Materialize every asset in a store of its own, then train and predict in it, and return the peak of each.
+
+    The store is removed afterwards.
 
     Raises:
-        UserError: what they read has not been stored yet.
-    """
-    for asset, key in (("image_arrays", "folder"), ("grouped_splits", "table"), ("trained_model", "keras_model")):
-        _stored(chosen, asset, key)
-    return {
-        stage: watched([sys.executable, "-m", "derma_assets.training.benchmark_memory", stage], os.environ)
-        for stage in (TRAIN_STAGE, PREDICT_STAGE)
-    }
-
-
-def whole_graph_peak(chosen: Settings) -> Peak:
-    """Materialize every asset in a store of its own, which is removed afterwards, and return the peak of it.
-
-    Raises:
-        UserError: the run failed.
+        UserError: a run failed.
     """
     dataset = locate_dataset(chosen)
     chosen.root.mkdir(parents=True, exist_ok=True)
@@ -128,11 +122,16 @@ def whole_graph_peak(chosen: Settings) -> Peak:
         home = Path(folder) / "dagster_home"
         home.mkdir()
         shutil.copy(Path(derma_assets.__file__).parent / "automation" / "dagster.yaml", home)
-        environment = {**os.environ, "DERMA_DATA_DIR": folder, "DAGSTER_HOME": str(home)}
+        environment = {**os.environ, "DERMA_DATA_DIR": folder, "DERMA_STORAGE": "", "DAGSTER_HOME": str(home)}
         if not chosen.is_synthetic:
             environment["DERMA_HAM10000_DIR"] = str(dataset.folder.absolute())
-        words = ["-m", "dagster", "asset", "materialize", "-m", "derma_assets.definitions", "--select", "*"]
-        return watched([sys.executable, *words], environment)
+        graph = ["dagster", "asset", "materialize", "-m", "derma_assets.definitions", "--select", "*"]
+        graph += ["--config-json", '{"loggers": {"console": {}}}']  # says how far it is
+        commands = {
+            WHOLE_GRAPH: graph,
+            **{stage: ["derma_assets.training.benchmark_memory", stage] for stage in (TRAIN_STAGE, PREDICT_STAGE)},
+        }
+        return {what: watched([sys.executable, "-m", *words], environment) for what, words in commands.items()}
 
 
 def _stored(chosen: Settings, asset: str, io_manager_key: str) -> Path:

@@ -1,4 +1,4 @@
-"""`python -m derma_assets.training.benchmark_report`: training beside the paper's way, and its memory, written down.
+"""`python -m derma_assets.training.benchmark_report`: training beside the paper's way, written down.
 
 Writes `training_speed.md` and `training_speed.csv`.
 """
@@ -18,7 +18,7 @@ import pandas as pd
 import psutil
 
 from derma_assets.dataset.source import locate_dataset
-from derma_assets.errors import InputError, told_to_the_user
+from derma_assets.errors import told_to_the_user
 from derma_assets.machine import machine, vector_units
 from derma_assets.settings import Settings, settings
 from derma_assets.training.benchmark import (
@@ -35,28 +35,15 @@ from derma_assets.training.benchmark import (
     training_rates,
     training_settings,
 )
-from derma_assets.training.benchmark_memory import (
-    PREDICT_STAGE,
-    STEPS,
-    TRAIN_STAGE,
-    Peak,
-    stage_peaks,
-    whole_graph_peak,
-)
 from derma_assets.training.benchmark_pictures import BenchmarkPictures, benchmark_pictures
 from derma_assets.training.recipe import PAPER, RECIPES
 
 TRAINING, INPUT = "training", "input"
 COLUMNS = ["part", *SETTING, "trained_parameters", "contender", "repetition", "pictures_per_s"]
-AIMS = "training 2 times as fast, input 10 times, the whole graph on HAM10000 within 6 GiB"
+AIMS = "training 2 times as fast, input 10 times"
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless", "scipy", "pillow")
 _PICTURES, _REPETITIONS, _EPOCHS, _SECONDS = 640, 5, 2, 3.0
-_WHAT = {
-    TRAIN_STAGE: f"{STEPS} training steps, then all of validation",
-    PREDICT_STAGE: "prediction of validation and test",
-}
-_WHOLE = "the whole graph"
 
 
 @dataclass(frozen=True)
@@ -146,34 +133,17 @@ def _spread(row: pd.Series) -> str:
     return f"{row['ratio']:.2f} ({row['lowest']:.2f} to {row['highest']:.2f})"
 
 
-def memory_table(peaks: dict[str, Peak]) -> str:
-    """Return the peaks in GiB as a Markdown table."""
-    return _markdown(
-        [
-            {
-                "what": _WHAT.get(stage, stage),
-                "largest process": f"{peak.largest_process / 2**30:.2f}",
-                "all processes together": f"{peak.together / 2**30:.2f}",
-                "seconds": f"{peak.seconds:,.0f}",
-            }
-            for stage, peak in peaks.items()
-        ],
-        text=("what",),
-    )
-
-
 def _markdown(rows: list[dict[str, str]], text: Sequence[str]) -> str:
     table = pd.DataFrame(rows).fillna("")
     align = ["left" if column in text else "right" for column in table.columns]
     return table.to_markdown(index=False, colalign=align, disable_numparse=True)
 
 
-def report_markdown(runs: pd.DataFrame, memory: str, circumstances: Circumstances) -> str:
+def report_markdown(runs: pd.DataFrame, circumstances: Circumstances) -> str:
     """Return all that was measured as Markdown, with what is needed to read it.
 
     Args:
         runs: The columns `COLUMNS`.
-        memory: The table of the peaks, or why there is none.
         circumstances: How it was measured.
     """
     repetitions = int(runs["repetition"].max())
@@ -216,17 +186,11 @@ Augmented batches, with no model behind them. `ImageDataGenerator` works on one 
 all that are free.
 
 {speed_table(runs, INPUT)}
-
-## Memory
-
-Highest resident memory in GiB, each row a run of its own; what processes share is
-counted in each of them.
-
-{memory}
 """
 
 
-def _versions() -> str:
+def versions() -> str:
+    """Return the versions of Python and of the packages that decide how fast and lean training is."""
     packages = [f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES]
     return ", ".join([f"Python {platform.python_version()}", *packages])
 
@@ -239,29 +203,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--repetitions", type=int, default=_REPETITIONS, help=f"default {_REPETITIONS}")
     parser.add_argument("--epochs", type=int, default=_EPOCHS, help=f"timed in each repetition, default {_EPOCHS}")
     parser.add_argument("--seconds", type=float, default=_SECONDS, help=f"of drawing input, default {_SECONDS:g}")
-    parser.add_argument(
-        "--whole-graph",
-        action="store_true",
-        help="also materialize everything, in a store of its own (hours), for its memory",
-    )
     parser.add_argument("--output", type=Path, default=Path("docs"), help="folder to write to, default docs")
     asked = parser.parse_args(arguments)
     chosen = settings()
     busy = f"{psutil.cpu_percent(interval=2):.0f} % of all cores, with other work"
-    # Before anything else: what is watched gets the memory to itself.
-    try:
-        peaks = stage_peaks(chosen)
-        memory = ""
-    except InputError as error:
-        peaks, memory = {}, f"Not measured: {error}"
-        print(memory, file=sys.stderr)
-    if asked.whole_graph:
-        peaks[_WHOLE] = whole_graph_peak(chosen)
     pictures = benchmark_pictures(locate_dataset(chosen), asked.pictures)
     with tempfile.TemporaryDirectory() as folder:
         runs = measure_speed(chosen, pictures, Path(folder), asked.repetitions, asked.epochs, asked.seconds)
     given = [
-        f"--{name.replace('_', '-')}" + ("" if value is True else f" {value:g}")
+        f"--{name} {value:g}"
         for name, value in vars(asked).items()
         if name != "output" and value != parser.get_default(name)
     ]
@@ -272,12 +222,11 @@ def main(arguments: list[str] | None = None) -> None:
         machine=machine(),
         units=vector_units(),
         busy=busy,
-        versions=_versions(),
+        versions=versions(),
         model=f"MobileNet, width {chosen.alpha:g}; epochs of {asked.pictures} pictures of {chosen.dataset}",
     )
-    memory = "\n\n".join(part for part in (memory_table(peaks) if peaks else "", memory) if part)
     asked.output.mkdir(parents=True, exist_ok=True)
-    report = report_markdown(runs, memory, circumstances)
+    report = report_markdown(runs, circumstances)
     (asked.output / "training_speed.md").write_text(report)
     runs.to_csv(asked.output / "training_speed.csv", index=False, float_format="%.2f")
     print(report)

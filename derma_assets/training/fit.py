@@ -277,10 +277,10 @@ def _restore(learner: Any, state: TrainingState) -> None:
 def _estimate_batch_norms(
     learner: Any, pixels: Rows, rows: np.ndarray, labels: np.ndarray, recipe: Recipe, seed: int
 ) -> None:
-    """Give the batch norms that learn the mean statistics of one epoch of pictures; nothing else changes.
+    """Give the batch norms that learn the statistics of one epoch of pictures; nothing else changes.
 
-    While a model learns, theirs are of the last batches and of weights that have changed since (Wu, Johnson,
-    arXiv:2105.07576, section 3).
+    While a model learns, theirs are of the last batches and of weights that have changed since. Mean and variance are
+    put together from those of the batches, each counted alike (Wu, Johnson, arXiv:2105.07576, section 3).
     """
     norms = [layer for layer in learner.layers if _normalizes(layer) and layer.trainable]
     once = recipe.model_copy(update={"epochs": recipe.epochs + 1})
@@ -291,24 +291,22 @@ def _estimate_batch_norms(
     for layer in norms:
         layer.momentum = 0.0  # what a layer keeps is what it saw last
     see = import_tensorflow().function(lambda pictures: learner(pictures, training=True), reduce_retracing=True)
-    seen, count = [np.zeros(variable.shape) for layer in norms for variable in _statistics(layer)], 0
+    means, squares, count = [0.0] * len(norms), [0.0] * len(norms), 0
     for pictures, *_ in batches:
         see(pictures)
         count += 1
-        for total, variable in zip(seen, (one for layer in norms for one in _statistics(layer)), strict=True):
-            total += variable.numpy()
-    for layer, momentum in zip(norms, momenta, strict=True):
+        for place, layer in enumerate(norms):
+            mean = layer.moving_mean.numpy().astype(np.float64)
+            means[place] += mean
+            squares[place] += layer.moving_variance.numpy() + mean**2
+    for layer, momentum, mean, square in zip(norms, momenta, means, squares, strict=True):
         layer.momentum = momentum
-    for total, variable in zip(seen, (one for layer in norms for one in _statistics(layer)), strict=True):
-        variable.assign(total / count)
+        layer.moving_mean.assign(mean / count)
+        layer.moving_variance.assign(square / count - (mean / count) ** 2)
 
 
 def _normalizes(layer: Any) -> bool:
     return isinstance(layer, import_keras().layers.BatchNormalization)
-
-
-def _statistics(layer: Any) -> tuple[Any, Any]:
-    return layer.moving_mean, layer.moving_variance
 
 
 def _keeper(

@@ -97,7 +97,7 @@ class Recipe(BaseModel):
     batch_norms_anew: bool = Field(
         False,
         description="After the last step, estimate the batch norms' statistics once more, on one epoch of training "
-        "pictures; an average of the weights always does.",
+        "pictures; an average of the weights always does. The history's figures are from before.",
     )
     dropout: float = Field(0.25, ge=0, lt=1)
     batch_norm_momentum: float = Field(0.99, gt=0, lt=1, description="Momentum of the trained batch norms' statistics.")

@@ -82,6 +82,13 @@ def test_useful_range() -> None:
     assert decision_curve.useful_range(table.assign(low=0.0)) is None
 
 
+def test_a_useful_range_has_no_gap() -> None:
+    lows = {0.05: 0.1, 0.1: -0.01, 0.2: 0.1, 0.3: 0.2, 0.4: 0.1, 0.5: -0.1, 0.6: 0.3}
+    rows = [("data_set", "gain", cut, "net_benefit", low) for cut, low in lows.items()]
+    table = pd.DataFrame(rows, columns=["population", "strategy", "threshold", "metric", "low"])
+    assert decision_curve.useful_range(table.sample(frac=1, random_state=1)) == (0.2, 0.4)
+
+
 def test_the_report_and_the_figure_show_it(table: pd.DataFrame) -> None:
     text = decision_markdown(table)
     assert "0.123 (the app's referral)" in text

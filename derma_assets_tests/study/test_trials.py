@@ -35,7 +35,7 @@ def test_the_papers_recipe_comes_first_and_the_others_change_one_thing() -> None
         changed = {key for key, value in trial.model_dump().items() if value != base[key]} - told
         recipe = {key for key, value in trial.recipe.model_dump().items() if value != BASE.model_dump()[key]}
         assert (trial.name == "base") == (not changed | recipe)
-        several = ("last30", "variants", "sampling", "larger", "default", "continued")
+        several = ("last30", "variants", "sampling", "adam", "larger", "default", "continued")
         assert len(changed | recipe) <= 1 or trial.name in several
         assert trial.compared_with in {None, *TRIALS}
 
@@ -179,6 +179,17 @@ def test_a_trial_is_shown_beside_the_one_that_it_changes() -> None:
     assert table.loc[0, list(COMPARED)].astype(float).round(6).tolist() == [-0.03] * len(COMPARED)
     assert differences_markdown(table).count("-0.030") == len(COMPARED)
     assert differences_markdown(table) in study_page(rows)
+    assert "another precision" not in " ".join(differences_markdown(table).split())
+    rows.loc[rows["trial"] == "mixup", "precision"] = "mixed_float16"
+    assert "| mixup \\* |" in differences_markdown(differences(rows))
+    assert "another precision" in differences_markdown(differences(rows))
+
+
+def test_a_trial_that_is_defined_otherwise_now_is_not_compared() -> None:
+    rows = study_rows({name: figures_of(name) for name in ("base", "mixup", "grey")})
+    rows.loc[rows["trial"] == "mixup", "definition"] = "of other epochs"
+    rows.loc[rows["trial"] == "grey", "trial"] = "not tried any more"
+    assert differences(rows).empty
 
 
 def test_every_committed_trial_says_whether_it_was_kept() -> None:

@@ -87,8 +87,8 @@ def _confidence(evidence: Evidence) -> str:
 
 def _population(evidence: Evidence) -> str:
     here, clinic = (useful_range(evidence.decision_curve, population) for population in (DATA_SET, CLINIC))
-    span = f"at thresholds up to {percent(here[1])}" if here else "at no threshold"
-    there = f"only up to {percent(clinic[1])}" if clinic else "at none"
+    span = f"at thresholds from {percent(here[0])} to {percent(here[1])}" if here else "at no threshold"
+    there = f"only from {percent(clinic[0])} to {percent(clinic[1])}" if clinic else "at none"
     return (
         f"**Prevalence.** With its probabilities as they are, the model beats referring all or none {span} on this "
         f"data set, and {there} where {percent(evidence.chosen.clinic_prevalence)} of the lesions are malignant."
