@@ -129,7 +129,7 @@ _IN_ORDER = (
     ),
     _changed("unsmoothed", "no label smoothing", {"label_smoothing": 0.0}, kept="no"),
     _changed("mixup", "mixup, alpha 0.2", {"mixup": 0.2}, kept="no"),
-    _changed("layerwise", "lower rates for lower layers, down to a tenth", {"lower_layers_rate": 0.1}),
+    _changed("layerwise", "lower rates for lower layers, down to a tenth", {"lower_layers_rate": 0.1}, kept="no"),
     _changed(
         "head",
         "two stages: the head is fitted before all layers learn",
@@ -141,7 +141,7 @@ _IN_ORDER = (
     _changed(
         "taught", "distillation: half of what is learnt is the word of three teachers", {"teacher_folds": 3}, kept="no"
     ),
-    _changed("size160", "160 px", image_size=160),
+    _changed("size160", "160 px", image_size=160, kept="yes"),
     _changed("size192", "192 px", image_size=192),
     _changed(
         "larger",
