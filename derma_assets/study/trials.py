@@ -137,7 +137,7 @@ _IN_ORDER = (
         kept="in the recipe `continued`",
     ),
     _changed("average", "moving average of the weights, 0.998 a step", {"average_decay": 0.998}, kept="no"),
-    _changed("norms", "batch-norm statistics estimated anew after training", {"batch_norms_anew": True}),
+    _changed("norms", "batch-norm statistics estimated anew after training", {"batch_norms_anew": True}, kept="no"),
     _changed(
         "taught", "distillation: half of what is learnt is the word of three teachers", {"teacher_folds": 3}, kept="no"
     ),
