@@ -126,6 +126,7 @@ _IN_ORDER = (
         "adam",
         "Adam and plateaus, as the paper, instead of AdamW, warm-up and cosine; same rate",
         {"optimizer": "adam", "schedule": "plateau", "warmup_fraction": 0.0, "weight_decay": 0.0, "keep": "best"},
+        kept="no: within chance",
     ),
     _changed("unsmoothed", "no label smoothing", {"label_smoothing": 0.0}, kept="no"),
     _changed("mixup", "mixup, alpha 0.2", {"mixup": 0.2}, kept="no"),
