@@ -6,7 +6,7 @@ import pandas as pd
 
 from derma_assets.diagnoses import ACTINIC_KERATOSES
 from derma_assets.evaluation.markdown import markdown
-from derma_assets.study.rows import LABELS
+from derma_assets.study.rows import LABELS, still_defined
 from derma_assets.study.trials import TRIALS, Trial
 from derma_assets.study.validation_figures import VIEWS
 
@@ -42,8 +42,7 @@ def differences(rows: pd.DataFrame, views: int = VIEWS[-1], trials: Mapping[str,
         Columns `trial`, `idea`, `compared_with`, `kept`, `same_precision`, and each of `COMPARED`: the difference. A
         trial that is not defined any more, has no partner, or whose partner was not run, has no row.
     """
-    defined = {trial.name: trial.definition for trial in trials.values()}
-    known = rows[rows["trial"].map(defined) == rows["definition"]].set_index("trial")
+    known = still_defined(rows, trials).set_index("trial")
     figures, precisions = known[[f"{metric}_{views}" for metric in COMPARED]], known["precision"].to_dict()
     found = []
     for name in figures.index:

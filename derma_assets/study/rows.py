@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from derma_assets.diagnoses import ACTINIC_KERATOSES
-from derma_assets.study.trials import TRIALS
+from derma_assets.study.trials import TRIALS, Trial
 
 COMMITTED = Path(__file__).with_name("trials.csv")
 COMMAND = "make study DERMA_DATASET=ham10000"
@@ -57,6 +57,11 @@ def study_rows(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=None if rows else ["trial", "definition"])
 
 
+def still_defined(rows: pd.DataFrame, trials: Mapping[str, Trial] = TRIALS) -> pd.DataFrame:
+    """Return the rows of those trials that are defined now as they were when they were run."""
+    return rows[rows["trial"].map({trial.name: trial.definition for trial in trials.values()}) == rows["definition"]]
+
+
 def with_committed(rows: pd.DataFrame, committed: pd.DataFrame) -> pd.DataFrame:
     """Return `rows`, and in its place each committed row of a trial that was not run here and is defined as it was.
 
@@ -64,8 +69,7 @@ def with_committed(rows: pd.DataFrame, committed: pd.DataFrame) -> pd.DataFrame:
         rows: As `study_rows` returns them.
         committed: The same, of earlier.
     """
-    defined = {trial.name: trial.definition for trial in TRIALS.values()}
-    still = committed["trial"].map(defined) == committed["definition"]
-    kept = committed[still & ~committed["trial"].isin(rows["trial"])]
+    still = still_defined(committed)
+    kept = still[~still["trial"].isin(rows["trial"])]
     both = pd.concat([rows, kept], ignore_index=True) if len(rows) else kept
     return both.sort_values("trial", key=lambda names: names.map(list(TRIALS).index), ignore_index=True)
