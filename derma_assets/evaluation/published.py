@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from derma_assets.diagnoses import ACTINIC_KERATOSES
+from derma_assets.evaluation.model_card.wording import row_of
 
 RECALL_OF_KERATOSES, MODEL_SIZE = "recall_of_keratoses", "model_size"
 
@@ -41,12 +42,8 @@ class Published:
             tables: `overall_metrics` and `per_class_metrics`, by name.
         """
         if self.metric == RECALL_OF_KERATOSES:
-            table = tables["per_class_metrics"]
-            rows = table[(table["dx"] == ACTINIC_KERATOSES) & (table["metric"] == "recall")]
-        else:
-            overall = tables["overall_metrics"]
-            rows = overall[overall["metric"] == self.metric]
-        return rows.iloc[0]
+            return row_of(tables["per_class_metrics"], dx=ACTINIC_KERATOSES, metric="recall")
+        return row_of(tables["overall_metrics"], metric=self.metric)
 
 
 # Quoted or wished for, not measured: the only numbers on the card that are not computed from the graph.
