@@ -14,6 +14,7 @@ from derma_assets.automation.conditions import on_new_content
 from derma_assets.automation.run_tags import tagging
 from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION
 from derma_assets.errors import UserError
+from derma_assets.execution.memory import give_memory_back
 from derma_assets.execution.needs import DEFAULT_NEED, Need, step_tags
 from derma_assets.reuse import reusing
 from derma_assets.settings import settings
@@ -22,16 +23,22 @@ from derma_assets.storage.fingerprint import fingerprint_json
 OWNERS = ["team:derma"]
 
 
-def clear_failure(compute: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap an asset's function so that a `UserError` fails the step with its message instead of a traceback."""
+def as_step(compute: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap an asset's function as a step of a run.
+
+    It begins without what the step before has left in memory; a `UserError` fails it with its message instead of a
+    traceback.
+    """
 
     @functools.wraps(compute)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
+        give_memory_back()
         with _failing_clearly():
             return compute(*args, **kwargs)
 
     @functools.wraps(compute)
     def wrapped_generator(*args: Any, **kwargs: Any) -> Any:
+        give_memory_back()
         with _failing_clearly():
             yield from compute(*args, **kwargs)
 
@@ -111,6 +118,6 @@ def stage_asset(
             decided_by=decided_by,
             also=also,
         )
-        return asset(clear_failure(tagging(reused)))
+        return asset(as_step(tagging(reused)))
 
     return decorate

@@ -17,7 +17,7 @@ from derma_assets.execution.needs import step_tags
 from derma_assets.reuse import reusing
 from derma_assets.settings import settings
 from derma_assets.splits.grouped_splits import TEST, TRAIN, VALIDATION
-from derma_assets.stage import OWNERS, clear_failure, settings_version, stage_asset
+from derma_assets.stage import OWNERS, as_step, settings_version, stage_asset
 from derma_assets.storage.fingerprint import fingerprint_arrays, fingerprint_table
 from derma_assets.storage.paths import scratch_path
 from derma_assets.storage.stored_model import StoredModel
@@ -100,7 +100,7 @@ class TrainingConfig(dg.Config):
     op_tags=step_tags("train"),
     pool="trained_model",
 )
-@clear_failure
+@as_step
 @tagging
 @reusing_assets
 def trained_classifier(
