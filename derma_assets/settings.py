@@ -21,7 +21,6 @@ DATASET_DEFAULTS: dict[str, dict[str, Any]] = {
         "image_size": 96,
         "backbone_weights": "random",
         "alpha": 0.25,
-        "trainable_layers": 86,
         "recipe": "sample",
         "validation_fraction": 0.2,
         "test_fraction": 0.2,
@@ -34,7 +33,6 @@ DATASET_DEFAULTS: dict[str, dict[str, Any]] = {
         "image_size": 160,
         "backbone_weights": "imagenet",
         "alpha": 1.0,
-        "trainable_layers": 86,
         "validation_fraction": 0.1,
         "test_fraction": 0.1,
     },
@@ -92,8 +90,13 @@ class Settings(BaseSettings):
         description="`imagenet` (downloaded by Keras), `random`, `release` (the backbone of the released model, which "
         "must have the same width and split), or the path of a weights file.",
     )
-    alpha: float = Field(1.0, gt=0, le=1, description="Width multiplier of MobileNet.")
-    trainable_layers: int = Field(86, ge=0, le=86, description="How many of MobileNet's last layers are trained.")
+    backbone: Literal["mobilenet", "efficientnet_lite0"] = Field(
+        "mobilenet", description="Which convolutional network the classifier is made of, see `training/backbones.py`."
+    )
+    alpha: float = Field(1.0, gt=0, le=1, description="Width multiplier of the backbone.")
+    trainable_layers: int | None = Field(
+        None, ge=0, description="How many of the backbone's last layers are trained. Empty: all."
+    )
     recipe: Literal["default", "paper", "continued", "sample"] = Field(
         "default", description="Training recipe, see `training/recipe.py`."
     )

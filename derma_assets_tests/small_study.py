@@ -15,9 +15,12 @@ from derma_assets.dataset.preprocessing import PREPROCESSING_VERSION, model_inpu
 from derma_assets.dataset.synthetic_skin import draw_picture
 from derma_assets.diagnoses import CODES
 from derma_assets.splits.grouped_splits import SIDES
-from derma_assets.training.mobilenet import build_classifier
+from derma_assets.training.backbones import BACKBONES
+from derma_assets.training.classifier import build_classifier
 
 SIZE = 48
+# Whose features tell unfamiliar pictures.
+LAYER = BACKBONES["mobilenet"].middle
 LESIONS_PER_CLASS = {"train": 8, "validation": 3, "test": 3}
 
 

@@ -9,7 +9,6 @@ Class activation maps (Zhou et al., "Learning Deep Features for Discriminative L
 the dense layer is applied at every position of the last feature map, before averaging instead of after.
 """
 
-import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from derma_assets.browser.unfamiliarity import unfamiliarity_layer
 from derma_assets.calibration.familiarity import FamiliarityModel
 from derma_assets.errors import InputError
 from derma_assets.tensorflow_runtime import import_keras
+from derma_assets.training.layer_graph import LayerGraph, Remade
 
 if TYPE_CHECKING:
     import keras
@@ -27,9 +27,9 @@ def deployed_model(model: "keras.Model", familiarity: FamiliarityModel) -> "kera
     """Return the deployable twin of a trained model.
 
     Args:
-        model: A chain of layers: (n, S, S, 3) float32 RGB 0..255 to (n, c) logits, ending in
+        model: A functional model from (n, S, S, 3) float32 RGB 0..255 to (n, c) logits, ending in
             GlobalAveragePooling2D, (Dropout) and Dense; every BatchNormalization follows a Conv2D or
-            DepthwiseConv2D directly.
+            DepthwiseConv2D directly, which nothing else reads.
         familiarity: Fitted to the pooled output of a layer of `model`.
 
     Returns:
@@ -38,49 +38,49 @@ def deployed_model(model: "keras.Model", familiarity: FamiliarityModel) -> "kera
         (n,). Dropout is gone. The logits equal those of `model` but for rounding.
 
     Raises:
-        InputError: the layers are not such a chain, or that of `familiarity` is not among those that are left.
+        InputError: it is no such model, or the layer of `familiarity` is not among those that are left.
     """
     keras = import_keras()
-    layers = _chain(model)
-    kept = [layer for layer in layers if not isinstance(layer, keras.layers.Dropout)]
-    body, pooling, dense = kept[:-2], *kept[-2:]
-    if not isinstance(pooling, keras.layers.GlobalAveragePooling2D) or not isinstance(dense, keras.layers.Dense):
-        raise InputError(
-            "the model to deploy must end in GlobalAveragePooling2D, Dropout and Dense, "
-            f"but ends in {', '.join(type(layer).__name__ for layer in layers[-3:])}."
-        )
+    graph = LayerGraph(model)
+    body, pooling, dense = _parts(graph)
     inputs = keras.Input(model.input_shape[1:], name="picture")
-    features: Any = inputs
+    remade = Remade(model.inputs[0], inputs)
     unfamiliarity: Any = None
     same: set[str] = set()
     weights: dict[str, list[np.ndarray]] = {}
-    for position, layer in enumerate(body):
+    for layer in body:
+        given, readers = remade.given_to(layer), graph.readers_of(layer)
         if isinstance(layer, keras.layers.BatchNormalization):
-            if position == 0 or not _is_convolution(body[position - 1]):
+            if not all(_is_convolution(maker) for maker in graph.makers_of(layer)) or not graph.makers_of(layer):
                 raise InputError(f"cannot fold {layer.name}: it does not follow a convolution.")
+            remade.put(layer, given)  # the convolution has done both
             continue
-        if _pads_as_same(layer, body[position + 1 : position + 2]):
-            same.add(body[position + 1].name)
+        if _pads_as_same(layer, readers):
+            same.add(readers[0].name)
+            remade.put(layer, given)
             continue
         configuration = layer.get_config()
         if layer.name in same:
             configuration["padding"] = "same"
-        following: Any = body[position + 1] if position + 1 < len(body) else None
-        if isinstance(following, keras.layers.BatchNormalization) and _is_convolution(layer):
+        normalised = [reader for reader in readers if isinstance(reader, keras.layers.BatchNormalization)]
+        if normalised and _is_convolution(layer):
+            if len(readers) > 1:
+                raise InputError(f"cannot fold {normalised[0].name}: more layers read {layer.name}.")
             if configuration["activation"] != "linear":
-                raise InputError(f"cannot fold {following.name}: {layer.name} has an activation in between.")
+                raise InputError(f"cannot fold {normalised[0].name}: {layer.name} has an activation in between.")
             configuration["use_bias"] = True
-            weights[layer.name] = _folded_weights(layer, following)
+            weights[layer.name] = _folded_weights(layer, normalised[0])
         elif layer.get_weights():
             weights[layer.name] = layer.get_weights()
-        features = type(layer).from_config(configuration)(features)
+        features = type(layer).from_config(configuration)(given)
+        remade.put(layer, features)
         # What a folded convolution gives is no longer what it gave.
-        if layer.name == familiarity.layer and not isinstance(following, keras.layers.BatchNormalization):
+        if layer.name == familiarity.layer and not normalised:
             pooled = keras.layers.GlobalAveragePooling2D(name="pooled")(features)
             unfamiliarity = unfamiliarity_layer(familiarity)(pooled)
     if unfamiliarity is None:
         raise InputError(f"the model to deploy has no layer {familiarity.layer} to tell unfamiliar pictures by.")
-    cams = keras.layers.Conv2D(dense.units, 1, name="cams")(features)
+    cams = keras.layers.Conv2D(dense.units, 1, name="cams")(remade.given_to(pooling))
     logits = keras.layers.GlobalAveragePooling2D(name="logits")(cams)
     outputs = {"logits": logits, "cams": cams, "unfamiliarity": unfamiliarity}
     deployed = keras.Model(inputs, outputs, name="deployed")
@@ -111,13 +111,17 @@ def _pads_as_same(layer: Any, following: list[Any]) -> bool:
     )
 
 
-def _chain(model: "keras.Model") -> list[Any]:
-    """Return the model's layers without the input, after making sure that each feeds the next and nothing else."""
-    layers = [layer for layer in model.layers if type(layer).__name__ != "InputLayer"]
-    for before, after in itertools.pairwise(layers):
-        if after.input is not before.output:
-            raise InputError(f"the model to deploy is not a chain: {after.name} does not follow {before.name}.")
-    return layers
+def _parts(graph: LayerGraph) -> tuple[list[Any], Any, Any]:
+    """Return the convolutional layers, the pooling after them and the dense layer at the end."""
+    keras = import_keras()
+    kept = [layer for layer in graph.layers if not isinstance(layer, keras.layers.Dropout)]
+    body, pooling, dense = kept[:-2], *kept[-2:]
+    if not isinstance(pooling, keras.layers.GlobalAveragePooling2D) or not isinstance(dense, keras.layers.Dense):
+        raise InputError(
+            "the model to deploy must end in GlobalAveragePooling2D, Dropout and Dense, "
+            f"but ends in {', '.join(type(layer).__name__ for layer in graph.layers[-3:])}."
+        )
+    return body, pooling, dense
 
 
 def _folded_weights(convolution: Any, normalisation: Any) -> list[np.ndarray]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from derma_assets.errors import InputError
 from derma_assets.tensorflow_runtime import import_keras, import_tensorflow, without_native_noise
+from derma_assets.training.layer_graph import LayerGraph, Remade
 
 if TYPE_CHECKING:
     import keras
@@ -38,7 +39,7 @@ def write_onnx(model: "keras.Model", path: Path) -> None:
     """Write a model from `logits_model` as an ONNX file of float32 weights, from `picture` to `logits`.
 
     Raises:
-        InputError: it has a layer that is none of MobileNet's.
+        InputError: it has a layer of a kind that no backbone has.
     """
     path.write_bytes(onnx_model(model).SerializeToString())
 
@@ -60,11 +61,10 @@ def onnx_model(model: "keras.Model") -> "onnx.ModelProto":
 
     side, classes = model.input_shape[1], model.output_shape[1]
     # ONNX keeps channels before rows.
-    current = node("Transpose", ["picture"], "channels_first", perm=[0, 3, 1, 2])
-    for layer in model.layers:
-        name, kind = layer.name, type(layer).__name__
-        if kind == "InputLayer":
-            continue
+    given = node("Transpose", ["picture"], "channels_first", perm=[0, 3, 1, 2])
+    remade = Remade(model.inputs[0], given)
+    for layer in LayerGraph(model).layers:
+        name, kind, current = layer.name, type(layer).__name__, remade.given_to(layer)
         if kind == "Rescaling":
             scale = constant(f"{name}/scale", np.float32(layer.scale))
             scaled = node("Mul", [current, scale], f"{name}/scaled")
@@ -93,8 +93,11 @@ def onnx_model(model: "keras.Model") -> "onnx.ModelProto":
         elif kind == "GlobalAveragePooling2D":
             pooled = node("GlobalAveragePool", [current], f"{name}/pooled")
             current = node("Flatten", [pooled], name)
+        elif kind == "Add":
+            current = node("Sum", current, name)
         else:
             raise InputError(f"there is no way to write the layer {name} ({kind}) as ONNX.")
+        remade.put(layer, current)
     nodes[-1].output[0] = "logits"
     graph = helper.make_graph(
         nodes,

@@ -30,6 +30,7 @@ from derma_assets.settings import Settings, settings
 from derma_assets.storage.paths import how_to_store
 from derma_assets.storage.published import fetched_path
 from derma_assets.tensorflow_runtime import import_keras
+from derma_assets.training.backbones import BACKBONES
 
 REFERENCE_PICTURES = 8
 _COLD_RUNS = 20
@@ -199,8 +200,8 @@ def main(arguments: list[str] | None = None) -> None:
         command=f"DERMA_DATASET={shlex.quote(chosen.dataset)} make bench-browser{runs}",
         date=datetime.date.today().isoformat(),
         machine=machine(),
-        model=f"MobileNet, {manifest['preprocessing']['size']} px, {manifest['model']['variant']} weights; "
-        f"trained on: {manifest['dataset']['name']}",
+        model=f"{BACKBONES[chosen.backbone].name}, {manifest['preprocessing']['size']} px, "
+        f"{manifest['model']['variant']} weights; trained on: {manifest['dataset']['name']}",
     )
     asked.output.mkdir(parents=True, exist_ok=True)
     (asked.output / "latency.md").write_text(latency_markdown(latency, peers, circumstances))

@@ -7,7 +7,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from derma_assets.calibration.familiarity import LAYER, fit_familiarity
+from derma_assets.calibration.familiarity import fit_familiarity
 from derma_assets.calibration.figures import likelihood_figure, measures_figure, reliability_figure, roc_figure
 from derma_assets.calibration.input_guard import guard_with_limits, reasons_table, write_guard
 from derma_assets.calibration.labelled_logits import labelled_logits
@@ -23,6 +23,8 @@ from derma_assets.stage import stage_asset
 from derma_assets.storage.fingerprint import fingerprint_folder, fingerprint_json
 from derma_assets.storage.paths import building_folder
 from derma_assets.storage.stored_model import StoredModel
+from derma_assets.training.backbones import BACKBONES
+from derma_assets.training.classifier import architecture_of
 from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.training.predictor import feature_extractor
 from derma_assets.ui_metadata import figure, note, table_preview
@@ -143,12 +145,14 @@ def input_guard(trained_model: StoredModel, image_arrays: Path, training_set: pd
         labelled_pictures(arrays, training_set[training_set["split"] == side]).rows for side in (TRAIN, VALIDATION)
     )
     train = spread_rows(train, _FAMILIAR) if len(train) > _FAMILIAR else train
-    features_of = feature_extractor(trained_model.load(), LAYER)
+    model = trained_model.load()
+    layer = BACKBONES[architecture_of(model)].middle
+    features_of = feature_extractor(model, layer)
     draw = np.random.default_rng(chosen.seed)
     features = [features_of(arrays.pixels, train, "train")]
     for rows in np.array_split(train, max(1, len(train) // _AT_ONCE)):
         features.append(features_of(as_other_cameras(arrays.pixels[rows], draw), what="train, other cameras"))
-    familiarity = fit_familiarity(np.concatenate(features), LAYER)
+    familiarity = fit_familiarity(np.concatenate(features), layer)
     pictures = arrays.pixels.at(validation)
     guard, values = guard_with_limits(familiarity, pictures, features_of(pictures, what="validation"))
     refused = guard.refusals(values)

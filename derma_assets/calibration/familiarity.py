@@ -6,12 +6,12 @@ every other direction. As a score for pictures of another kind it is the Mahalan
 Unified Framework for Detecting Out-of-Distribution Samples and Adversarial Attacks" (NeurIPS 2018), with one
 class and a covariance that stays well-conditioned when pictures are fewer than features.
 
-The features are those of a layer in the middle of the network: towards its end it knows only what tells the seven
-diagnoses apart, nearer the input it answers to the camera too. So it is fitted to the training pictures and, once more,
-to the same as other cameras would take them (`other_cameras`). With all layers trained on HAM10000, and a limit that
-refuses 0.5 % of validation, of pictures of an orange cat the features of the seventh block caught 96 %, of the eighth
-89 %, of the eleventh 21 %; without the other cameras the seventh's refused 74 % of good pictures with noise of 8 grey
-levels, with them 0.1 %.
+The features are those of a layer in the middle of the network (`Backbone.middle`): towards its end it knows only what
+tells the seven diagnoses apart, nearer the input it answers to the camera too. So it is fitted to the training pictures
+and, once more, to the same as other cameras would take them (`other_cameras`). With all layers of MobileNet trained on
+HAM10000, and a limit that refuses 0.5 % of validation, of pictures of an orange cat the features of the seventh block
+caught 96 %, of the eighth 89 %, of the eleventh 21 %; without the other cameras the seventh's refused 74 % of good
+pictures with noise of 8 grey levels, with them 0.1 %.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,6 @@ import numpy as np
 
 from derma_assets.errors import InputError
 
-# Output of MobileNet's seventh block of thirteen.
-LAYER = "conv_pw_7_relu"
 # The leading components are free, the others share one variance. On validation 64 and 128 caught fewer cats.
 COMPONENTS = 32
 # Each free component is estimated from at least so many pictures, and takes at most a quarter of the dimensions.

@@ -38,6 +38,7 @@ FOLDS = dg.StaticPartitionsDefinition([str(fold) for fold in range(settings().fo
     reads_settings=[
         "recipe",
         "epochs",
+        "backbone",
         "backbone_weights",
         "alpha",
         "trainable_layers",
@@ -62,9 +63,7 @@ def fold_model(
         ImageArrays.open(image_arrays),
         fold_splits(grouped_splits, fold, chosen.validation_fraction, chosen.seed),
         recipe=named_recipe(chosen.recipe, chosen.epochs),
-        backbone=BackboneChoice(
-            weights=chosen.initial_weights, alpha=chosen.alpha, trainable_layers=chosen.trainable_layers
-        ),
+        backbone=BackboneChoice.of(chosen),
         seed=chosen.seed,
         state_folder=scratch_path(chosen.store, f"training-fold-{fold}"),
         precision=chosen_precision(chosen.precision),

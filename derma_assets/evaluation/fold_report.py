@@ -38,7 +38,8 @@ _DECIDING = {
     "recipe": "Recipe",
     "image_size": "Side of the picture, px",
     "trainable_layers": "Layers that learn",
-    "alpha": "Width of MobileNet",
+    "backbone": "Network",
+    "alpha": "Its width",
     "folds": "Folds",
     "seed": "Seed",
 }
@@ -91,6 +92,8 @@ def page(folds: Mapping[str, pd.DataFrame], chosen: Settings, date: str) -> str:
         date: Of the page, as `2026-01-31`.
     """
     values = {shown: f"{getattr(chosen, name)}" for name, shown in _DECIDING.items()}
+    if chosen.trainable_layers is None:
+        values[_DECIDING["trainable_layers"]] = "all"
     values["Epochs"] = str(named_recipe(chosen.recipe, chosen.epochs).epochs)
     rows = {"Command": f"`{_command(chosen)}`", "Date": date, **values}
     table = markdown(pd.DataFrame({"": rows.keys(), " ": rows.values()}))
@@ -122,7 +125,7 @@ In brackets 95 % intervals, by resampling the fold's lesions.
 def _command(chosen: Settings) -> str:
     """Return the command that trains the folds so, with the settings that are not the data set's own."""
     usual = Settings.model_construct(**DATASET_DEFAULTS[chosen.dataset])
-    names = ("recipe", "epochs", "image_size", "trainable_layers", "alpha", "seed")
+    names = ("recipe", "epochs", "image_size", "backbone", "trainable_layers", "alpha", "seed")
     changed = [name for name in names if getattr(chosen, name) != getattr(usual, name)]
     words = [f"DERMA_{name.upper()}={getattr(chosen, name)}" for name in changed]
     return " ".join([*words, f"make folds DERMA_DATASET={chosen.dataset}"])

@@ -24,6 +24,8 @@ from derma_assets.storage.fingerprint import fingerprint_arrays, fingerprint_fol
 from derma_assets.storage.paths import how_to_store, stored_path
 from derma_assets.storage.published import fetched_path
 from derma_assets.tensorflow_runtime import import_keras
+from derma_assets.training.backbones import BACKBONES
+from derma_assets.training.classifier import shape_of
 from derma_assets.training.predictions import LOGIT_COLUMNS
 
 TABLES = (
@@ -42,8 +44,6 @@ _PREDICTIONS = ("predictions", "view_predictions", "training_set", "raw_images")
 _DOCUMENTS = ("calibrated_temperature", "operating_points", "view_calibration")
 _FOLDERS = ("tfjs_bundle", "tfjs_model", "input_guard")
 MODEL_CARD = "model_card"
-# What is not of MobileNet in the classifier's layers (training/mobilenet.py).
-_OWN_LAYERS = ("pictures", "rescaling", "pooling", "dropout", "logits")
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,13 @@ class Contents:
         return fingerprint_arrays(self.model.get_weights())
 
     def backbone(self) -> dict[str, Any]:
-        """Return image_size, alpha and trainable_layers of the model."""
+        """Return architecture, image_size, alpha and trainable_layers of the model."""
+        shape = shape_of(self.model)
         return {
-            "image_size": int(self.model.input_shape[1]),
-            "alpha": self.model.get_layer("conv1").kernel.shape[-1] / 32,
-            "trainable_layers": sum(layer.trainable for layer in self.model.layers if layer.name not in _OWN_LAYERS),
+            "architecture": BACKBONES[shape.architecture].name,
+            "image_size": shape.image_size,
+            "alpha": shape.alpha,
+            "trainable_layers": shape.trainable_layers,
         }
 
     def model_card(self) -> list[Path]:

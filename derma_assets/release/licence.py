@@ -15,7 +15,7 @@ Attribution:
 > common pigmented skin lesions. Scientific Data 5, 180161 (2018). https://doi.org/10.1038/sdata.2018.161
 > Data: https://doi.org/10.7910/DVN/DBW86T
 
-What was changed: a MobileNet classifier was trained on the pictures. There are none of them in this folder; it holds
+What was changed: a small neural network was trained on the pictures. There are none of them in this folder; it holds
 the model, what it says of the pictures held out (by their public identifiers), and figures computed from that.
 
 **Decision support, not a diagnosis.** The model is no medical device, was tested on pictures of the same collection

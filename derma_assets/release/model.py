@@ -12,7 +12,8 @@ from derma_assets.errors import InputError
 from derma_assets.evaluation.external_run import Judged
 from derma_assets.release.layout import SPLITS, WEIGHTS, changed_files, read_document, read_release
 from derma_assets.release.unpacked import unpacked_bundle
-from derma_assets.training.mobilenet import build_classifier
+from derma_assets.training.backbones import key_of
+from derma_assets.training.classifier import build_classifier
 from derma_assets.training.weights_file import load_weights
 
 PHASH = "phash"
@@ -36,8 +37,16 @@ def released_model(folder: Path) -> Judged:
             f"{folder / SPLITS} does not say what the pictures look like that the model has learnt from, so they could "
             "not be left out: make the release again with this version of the project."
         )
-    size, alpha = said["model"]["image_size"], said["model"]["alpha"]
-    model = build_classifier(size, alpha=alpha, weights="random", trainable_layers=0, dropout=0.0, seed=0)
+    shape = said["model"]
+    model = build_classifier(
+        shape["image_size"],
+        architecture=key_of(shape["architecture"]),
+        alpha=shape["alpha"],
+        weights="random",
+        trainable_layers=0,
+        dropout=0.0,
+        seed=0,
+    )
     load_weights(model, folder / WEIGHTS)
     with tempfile.TemporaryDirectory() as scratch:
         bundle = unpacked_bundle(folder, Path(scratch) / "bundle")

@@ -100,7 +100,6 @@ def _described(chosen: Settings, contents: Contents, date: str) -> dict[str, Any
         "disclaimer": bundled["disclaimer"],
         "dataset": {"key": chosen.dataset, **bundled["dataset"]},
         "model": {
-            "architecture": "MobileNet",
             **contents.backbone(),
             "fingerprint": contents.weights_fingerprint,
             "weights": "large kernels in half precision; the predictions are of the full one",

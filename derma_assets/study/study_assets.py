@@ -34,11 +34,14 @@ OF_TRIALS = dg.StaticPartitionsDefinition(list(TRIALS))
 def initial_weights(trial: Trial, chosen: Settings) -> str:
     """Return what a trial begins with: what the settings name, or the release that it goes on from.
 
+    A file that the settings name is of the network that they name: a trial of another begins with `imagenet`.
+
     Raises:
         InputError: it goes on from another release than the one that is there.
     """
     if trial.from_release is None:
-        return chosen.initial_weights
+        of_another = trial.backbone != chosen.backbone and chosen.initial_weights != "random"
+        return "imagenet" if of_another else chosen.initial_weights
     path = chosen.release / WEIGHTS
     if not path.is_file() or sha256_of_file(path) != trial.from_release:
         raise InputError(
@@ -77,8 +80,11 @@ def trial_figures(
         arrays,
         grouped_splits,
         recipe=recipe,
-        backbone=BackboneChoice(
-            weights=initial_weights(trial, chosen), alpha=chosen.alpha, trainable_layers=trial.trainable_layers
+        backbone=BackboneChoice.of(
+            chosen,
+            architecture=trial.backbone,
+            weights=initial_weights(trial, chosen),
+            trainable_layers=trial.trainable_layers,
         ),
         seed=chosen.seed,
         state_folder=scratch_path(chosen.store, f"training-trial-{trial.name}"),

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from derma_assets.storage.fingerprint import fingerprint_json
+from derma_assets.training.backbones import BACKBONES
 from derma_assets.training.recipe import CONTINUED, DEFAULT, PAPER, Recipe
 
 # How a square picture is made of a photograph.
@@ -25,7 +26,8 @@ class Trial(BaseModel):
     idea: str = Field(description="What is tried, in words for a reader of the table.")
     recipe: Recipe
     image_size: int = Field(96, description="Side of the picture that the model sees, in pixels.")
-    trainable_layers: int = Field(86, description="How many of MobileNet's last layers are trained.")
+    backbone: str = Field("mobilenet", description="Which network is trained, see `training/backbones.py`.")
+    trainable_layers: int = Field(BACKBONES["mobilenet"].layers, description="How many of its last layers are trained.")
     from_release: str | None = Field(
         None, description="SHA-256 of the weights of the release that it goes on from. None: those of the settings."
     )
@@ -43,8 +45,9 @@ class Trial(BaseModel):
     def definition(self) -> str:
         """A fingerprint of all that is tried, whatever it is called."""
         choices = self.model_dump(include={"image_size", "trainable_layers", "framing"})
-        if self.from_release:  # a new option makes no trial another one
-            choices["from_release"] = self.from_release
+        for name in ("from_release", "backbone"):  # a new option makes no trial another one
+            if getattr(self, name) != Trial.model_fields[name].default:
+                choices[name] = getattr(self, name)
         return fingerprint_json({**choices, "recipe": self.recipe.choices})[:16]
 
 
@@ -141,6 +144,12 @@ _IN_ORDER = (
     _changed("norms", "batch-norm statistics estimated anew after training", {"batch_norms_anew": True}, kept="no"),
     _changed(
         "taught", "distillation: half of what is learnt is the word of three teachers", {"teacher_folds": 3}, kept="no"
+    ),
+    _changed(
+        "lite0",
+        "EfficientNet-Lite0 instead of MobileNet",
+        backbone="efficientnet_lite0",
+        trainable_layers=BACKBONES["efficientnet_lite0"].layers,
     ),
     _changed("size160", "160 px", image_size=160, kept="yes"),
     _changed("size192", "192 px", image_size=192),

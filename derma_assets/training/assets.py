@@ -38,7 +38,17 @@ from derma_assets.ui_metadata import figure, note, table_preview
 
 _VERSION = settings_version(
     f"{TRAINING_VERSION}-{PREPROCESSING_VERSION}-{recipe_version(settings().recipe)}",
-    ["recipe", "epochs", "backbone_weights", "alpha", "trainable_layers", "seed", "precision", "image_size"],
+    [
+        "recipe",
+        "epochs",
+        "backbone",
+        "backbone_weights",
+        "alpha",
+        "trainable_layers",
+        "seed",
+        "precision",
+        "image_size",
+    ],
 )
 
 
@@ -62,9 +72,7 @@ class TrainingConfig(dg.Config):
 
     recipe: str | None = Field(None, description=f"Name of the recipe: {' or '.join(RECIPES)}.")
     epochs: int | None = Field(None, ge=1, description="Epochs at most.")
-    trainable_layers: int | None = Field(
-        None, ge=0, le=86, description="How many of MobileNet's last layers are trained."
-    )
+    trainable_layers: int | None = Field(None, ge=0, description="How many of the backbone's last layers are trained.")
 
 
 @dg.multi_asset(
@@ -77,7 +85,7 @@ class TrainingConfig(dg.Config):
             owners=OWNERS,
             kinds={"keras", "tensorflow"},
             code_version=_VERSION,
-            description="The classifier: MobileNet with a seven-way head, at the epoch that its recipe keeps.\n\n"
+            description="The classifier: a network with a seven-way head, at the epoch that its recipe keeps.\n\n"
             "Read the curves for over-fitting (validation loss rising while training loss falls) and for an "
             "epoch limit set too low (still improving at the end). `resumed_after_epoch` above 0 means that an "
             "interrupted training was continued, or, when it is the last epoch, that nothing had to be trained again.",
@@ -110,11 +118,8 @@ def trained_classifier(
     chosen = settings()
     cluster = cluster_of_chief()
     recipe = named_recipe(config.recipe or chosen.recipe, config.epochs or chosen.epochs)
-    backbone = BackboneChoice(
-        weights=chosen.initial_weights,
-        alpha=chosen.alpha,
-        trainable_layers=chosen.trainable_layers if config.trainable_layers is None else config.trainable_layers,
-    )
+    changes = {} if config.trainable_layers is None else {"trainable_layers": config.trainable_layers}
+    backbone = BackboneChoice.of(chosen, **changes)
     precision = chosen_precision(chosen.precision)
 
     def together(state_path: Path) -> None:

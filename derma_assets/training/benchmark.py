@@ -18,13 +18,14 @@ import pandas as pd
 
 from derma_assets.progress import bar
 from derma_assets.tensorflow_runtime import import_keras
+from derma_assets.training.backbones import BACKBONES
 from derma_assets.training.benchmark_pictures import BenchmarkPictures
+from derma_assets.training.classifier import build_classifier
 from derma_assets.training.fast_layers import fast_twin
 from derma_assets.training.fit import fit
 from derma_assets.training.hardware import native_precision
 from derma_assets.training.input_pipeline import training_batches
 from derma_assets.training.kept_activations import cut_above_frozen, keep_activations
-from derma_assets.training.mobilenet import build_classifier
 from derma_assets.training.paper_way import batches_from_files, batches_from_memory, fit_as_the_paper
 from derma_assets.training.recipe import DEFAULT, PAPER, Augmentation
 
@@ -36,7 +37,7 @@ FROM_MEMORY = "the paper's way, from memory"
 PAPERS_WAYS = (FROM_FILES, FROM_MEMORY)
 
 PAPER_SIZE, PAPER_LAYERS, PAPER_BATCH = 224, 23, 10
-ALL_LAYERS = 86
+ALL_LAYERS = BACKBONES["mobilenet"].layers
 # Of each picture that take turns in `OURS_KEPT`: of 30 epochs, the paper's number, one in five shows new ones.
 KEPT_VARIANTS = 6
 
@@ -56,7 +57,7 @@ class TrainingSetting:
         trainable_layers: How many of MobileNet's last layers learn.
         batch_size: Pictures per step.
         alpha: Width multiplier of MobileNet.
-        weights: Its initial weights, see `mobilenet.build_classifier`.
+        weights: Its initial weights, see `classifier.build_classifier`.
     """
 
     size: int

@@ -32,9 +32,9 @@ from derma_assets.tensorflow_runtime import import_keras
 from derma_assets.training.fit import fit
 from derma_assets.training.hardware import chosen_precision
 from derma_assets.training.labelled_pictures import labelled_pictures
-from derma_assets.training.mobilenet import build_classifier
 from derma_assets.training.predictor import Predictor
 from derma_assets.training.recipe import RECIPES
+from derma_assets.training.train import BackboneChoice
 
 STEPS = 20
 TRAIN_STAGE, PREDICT_STAGE, WHOLE_GRAPH = "train", "predict", "graph"
@@ -145,14 +145,7 @@ def _train(chosen: Settings, arrays: ImageArrays, splits: pd.DataFrame) -> None:
     recipe = RECIPES[chosen.recipe].model_copy(update={"epochs": 1})
     train = labelled_pictures(arrays, splits[splits["split"] == TRAIN])
     validation = labelled_pictures(arrays, splits[splits["split"] == VALIDATION])
-    model = build_classifier(
-        arrays.size,
-        alpha=chosen.alpha,
-        weights=chosen.initial_weights,
-        trainable_layers=chosen.trainable_layers,
-        dropout=recipe.dropout,
-        seed=chosen.seed,
-    )
+    model = BackboneChoice.of(chosen).build(arrays.size, recipe.dropout, chosen.seed)
     some = np.random.default_rng(0).permutation(len(train.rows))[: STEPS * recipe.batch_size]
     with tempfile.TemporaryDirectory() as folder:
         fit(

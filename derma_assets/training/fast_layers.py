@@ -7,13 +7,13 @@ again. All else stays float32, as mixed precision asks for (Micikevicius et al.,
 normalization of its own.
 """
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from derma_assets.tensorflow_runtime import import_keras, import_tensorflow
 from derma_assets.training.hardware import Precision
+from derma_assets.training.layer_graph import LayerGraph
 from derma_assets.training.parts import part_at_hand
 from derma_assets.training.synchronized_norm import synchronized_batch_norm
 
@@ -43,7 +43,7 @@ def fast_twin(model: Any, batch_norm_momentum: float, precision: Precision) -> A
     same up to rounding: float32's, or bfloat16's if `precision` asks for it.
 
     Args:
-        model: A flat functional `keras.Model`, one layer after the other; it is left as it is.
+        model: A flat functional `keras.Model`; it is left as it is.
         batch_norm_momentum: Momentum of the batch normalizations that learn.
         precision: `float32`, `bfloat16_products` (1 x 1 convolutions on a CPU), or one of Keras's mixed policies
             (all layers but the last, on a GPU).
@@ -142,14 +142,15 @@ def _is_pointwise(layer: Any) -> bool:
 
 
 def _folded_pairs(model: Any) -> dict[str, Any]:
-    """Return, by name of the convolution, each frozen batch normalization that directly follows a frozen one."""
+    """Return, by name of the convolution, each frozen batch normalization that alone reads a frozen one."""
     keras: Any = import_keras()
-    pairs = {}
-    for layer, following in pairwise(model.layers):
+    graph, pairs = LayerGraph(model), {}
+    for layer in graph.layers:
         convolves = isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)) and not layer.use_bias
-        normalizes = type(following) is keras.layers.BatchNormalization
-        if convolves and normalizes and not layer.trainable and not following.trainable:
-            pairs[layer.name] = following
+        readers = graph.readers_of(layer)
+        normalized = len(readers) == 1 and type(readers[0]) is keras.layers.BatchNormalization
+        if convolves and normalized and not layer.trainable and not readers[0].trainable:
+            pairs[layer.name] = readers[0]
     return pairs
 
 

@@ -49,7 +49,7 @@ def fit(
     A training that was interrupted goes on after its last whole epoch, with the numbers it would have had.
 
     Args:
-        model: The classifier, see `mobilenet.build_classifier`.
+        model: The classifier, see `classifier.build_classifier`.
         pixels: (m, s, s, 3) uint8.
         train: (n,) rows of `pixels` and (n,) int class indices to learn from.
         validation: The same, to choose the best epoch by.

@@ -25,7 +25,7 @@ class TrainingJob:
         arrays: Folder of the decoded pictures.
         splits: Columns image_id, lesion_id, dx, split.
         recipe: How to train.
-        backbone: Which MobileNet.
+        backbone: Which network.
         seed: Seed of everything random.
         precision: How the layers are computed.
         state_path: File that keeps the state between epochs; None for all processes but the chief's.

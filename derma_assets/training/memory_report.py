@@ -16,8 +16,10 @@ from derma_assets.errors import told_to_the_user
 from derma_assets.evaluation.markdown import markdown
 from derma_assets.machine import machine, vector_units
 from derma_assets.settings import Settings, settings
+from derma_assets.training.backbones import BACKBONES
 from derma_assets.training.benchmark_memory import PREDICT_STAGE, STEPS, TRAIN_STAGE, WHOLE_GRAPH, Peak, peaks
 from derma_assets.training.benchmark_report import versions
+from derma_assets.training.train import BackboneChoice
 
 AIM_GIB = 6
 _WHAT = {
@@ -56,7 +58,11 @@ def memory_markdown(found: Mapping[str, Peak], chosen: Settings, command: str, d
     whole = found[WHOLE_GRAPH]
     largest, together = whole.largest_process / 2**30, whole.together / 2**30
     verdict = "within" if together <= AIM_GIB else "above"
-    model = f"{chosen.image_size} px, last {chosen.trainable_layers} layers, recipe {chosen.recipe}"
+    backbone = BackboneChoice.of(chosen)
+    model = (
+        f"{BACKBONES[backbone.architecture].name}, {chosen.image_size} px, last {backbone.trainable_layers} layers, "
+        f"recipe {chosen.recipe}"
+    )
     aim = f" Aimed at for HAM10000 are {AIM_GIB} GiB: {verdict} the aim." if not chosen.is_synthetic else ""
     return f"""\
 # How much memory a run holds

@@ -44,7 +44,7 @@ def origin_of(weights: str) -> Origin:
     """Return what a training starts from.
 
     Args:
-        weights: As `mobilenet.build_classifier` takes them.
+        weights: As `classifier.build_classifier` takes them.
     """
     path = Path(weights).expanduser()
     if not path.is_file():

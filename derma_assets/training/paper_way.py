@@ -66,7 +66,7 @@ def fit_as_the_paper(model: Any, batches: Any, labels: np.ndarray, recipe: Recip
     """Train `model` in place, without validation, and return how many seconds each epoch took.
 
     Args:
-        model: The classifier, see `mobilenet.build_classifier`.
+        model: The classifier, see `classifier.build_classifier`.
         batches: What one of the functions above returns.
         labels: (n,) int class indices of all training pictures.
         recipe: Its epochs, learning rate (Adam) and class weights are used.

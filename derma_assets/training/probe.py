@@ -27,7 +27,7 @@ def fit_head(model: Any, pixels: Rows, rows: np.ndarray, labels: np.ndarray, wei
     """Give the head of `model` the weights of a logistic regression on its features, in place.
 
     Args:
-        model: The classifier, see `mobilenet.build_classifier`.
+        model: The classifier, see `classifier.build_classifier`.
         pixels: (m, s, s, 3) uint8.
         rows: (n,) rows of `pixels` to learn from, without augmentation.
         labels: (n,) their class indices, at least two different ones.

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -11,15 +11,17 @@ from pydantic import BaseModel, ConfigDict
 
 from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.errors import InputError
+from derma_assets.settings import Settings
 from derma_assets.splits.grouped_splits import TRAIN, VALIDATION
 from derma_assets.storage.fingerprint import fingerprint_json, fingerprint_table, sha256_of_file
+from derma_assets.training.backbones import BACKBONES
 from derma_assets.training.checkpoint import TrainingState
 from derma_assets.training.class_weights import class_weights
+from derma_assets.training.classifier import build_classifier
 from derma_assets.training.fit import fit
 from derma_assets.training.hardware import Precision
 from derma_assets.training.kept_activations import ENDING as ACTIVATIONS
 from derma_assets.training.labelled_pictures import labelled_pictures
-from derma_assets.training.mobilenet import build_classifier
 from derma_assets.training.probe import fit_head
 from derma_assets.training.recipe import Recipe
 from derma_assets.training.teachers import soft_targets
@@ -30,13 +32,30 @@ TRAINING_VERSION = "2"
 
 
 class BackboneChoice(BaseModel):
-    """Which MobileNet is trained: its initial weights, its width, and how much of it learns."""
+    """Which convolutional network is trained: its kind, initial weights and width, and how much of it learns."""
 
     model_config = ConfigDict(frozen=True)
 
+    architecture: str = "mobilenet"
     weights: str
     alpha: float
     trainable_layers: int
+
+    @classmethod
+    def of(cls, chosen: Settings, **changes: Any) -> Self:
+        """Return what the settings choose, but for `changes`."""
+        every_layer = BACKBONES[chosen.backbone].layers
+        choice = {
+            "architecture": chosen.backbone,
+            "weights": chosen.initial_weights,
+            "alpha": chosen.alpha,
+            "trainable_layers": every_layer if chosen.trainable_layers is None else chosen.trainable_layers,
+        }
+        return cls(**{**choice, **changes})
+
+    def build(self, size: int, dropout: float, seed: int) -> Any:
+        """Return the classifier, untrained, for pictures of `size`; see `classifier.build_classifier`."""
+        return build_classifier(size, **self.model_dump(), dropout=dropout, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -72,7 +91,7 @@ def train_classifier(
         arrays: The decoded pictures.
         splits: Columns image_id, lesion_id, dx, split.
         recipe: How to train.
-        backbone: Which MobileNet.
+        backbone: Which network.
         seed: Seed of everything random.
         state_folder: Folder of the state that is kept between epochs; other trainings' states in it are removed.
         precision: How the layers are computed while training, see `hardware.native_precision`.
@@ -153,14 +172,7 @@ def prepare(
     """
     train = labelled_pictures(arrays, splits[splits["split"] == TRAIN])
     validation = labelled_pictures(arrays, splits[splits["split"] == VALIDATION])
-    model = build_classifier(
-        arrays.size,
-        alpha=backbone.alpha,
-        weights=backbone.weights,
-        trainable_layers=backbone.trainable_layers,
-        dropout=recipe.dropout,
-        seed=seed,
-    )
+    model = backbone.build(arrays.size, recipe.dropout, seed)
     initial = Path(backbone.weights).expanduser()
     if initial.suffix == ENDING:
         refuse_learnt_from(initial, splits)

@@ -14,13 +14,13 @@ import pandas as pd
 from derma_assets.errors import InputError
 from derma_assets.settings import settings
 from derma_assets.splits.grouped_splits import TRAIN
+from derma_assets.training.backbones import BACKBONES
 
 ENDING = ".npz"
 # Beside the weights: image_id, lesion_id, dx and split of every picture, `train` being those they were learnt from.
 SPLITS = "splits.parquet"
-# Of MobileNet with alpha 1.0 that leaves out the depthwise kernels and the first three pointwise ones.
+# Of MobileNet with alpha 1.0 that leaves out the first three pointwise kernels. Depthwise ones are never large.
 _LARGE = 20_000
-_FIRST_KERNEL, _FIRST_CHANNELS = "conv1/kernel", 32  # of alpha 1.0
 
 
 def write_weights(model: Any, path: Path) -> None:
@@ -33,7 +33,7 @@ def write_weights(model: Any, path: Path) -> None:
     for name, value in _named(model):
         array = np.asarray(value)
         with np.errstate(over="ignore"):
-            arrays[name] = array.astype(np.float16 if array.size > _LARGE else np.float32)
+            arrays[name] = array.astype(np.float16 if _is_large(array) else np.float32)
         if not np.isfinite(arrays[name]).all():
             raise InputError(f"the weight {name} does not fit half precision: train the model again.")
     np.savez_compressed(path, **arrays)
@@ -43,7 +43,7 @@ def load_weights(model: Any, path: Path) -> None:
     """Fill the weights of `model`, all or some of the layers that were written, in place.
 
     Raises:
-        InputError: the file is none, is of a MobileNet of another width, or lacks a layer.
+        InputError: the file is none, is of a network of another width, or lacks a layer.
     """
     try:
         with np.load(path) as stored:
@@ -53,11 +53,14 @@ def load_weights(model: Any, path: Path) -> None:
     named = _named(model)
     missing = sorted(name for name, _ in named if name not in values)
     if missing:
-        raise InputError(f"the weights {path} lack {missing[0]} and {len(missing) - 1} more: they are another model's.")
+        raise InputError(
+            f"the weights {path} lack {missing[0]} and {len(missing) - 1} more: they are another model's. Set "
+            "DERMA_BACKBONE to the network that they are of, or DERMA_BACKBONE_WEIGHTS to others."
+        )
     for name, variable in named:
         if values[name].shape != tuple(variable.shape):
             raise InputError(
-                f"the weights {path} are of a MobileNet with alpha {_alpha(values)}, where {name} has the shape "
+                f"the weights {path} are of a network with alpha {_alpha(values)}, where {name} has the shape "
                 f"{values[name].shape} and not {tuple(variable.shape)}: set DERMA_ALPHA={_alpha(values)}, or "
                 "DERMA_BACKBONE_WEIGHTS to others."
             )
@@ -99,8 +102,13 @@ def _named(model: Any) -> list[tuple[str, Any]]:
     return [(f"{layer.name}/{variable.name}", variable) for layer in model.layers for variable in layer.weights]
 
 
+def _is_large(array: np.ndarray) -> bool:
+    return array.size > _LARGE and array.shape[:2] == (1, 1)
+
+
 def _alpha(values: dict[str, np.ndarray]) -> float | str:
-    return values[_FIRST_KERNEL].shape[-1] / _FIRST_CHANNELS if _FIRST_KERNEL in values else "unknown"
+    kinds = [kind for kind in BACKBONES.values() if f"{kind.first}/kernel" in values]
+    return values[f"{kinds[0].first}/kernel"].shape[-1] / kinds[0].first_channels if kinds else "unknown"
 
 
 def initial_weights_files() -> list[Path]:

@@ -47,9 +47,7 @@ def _job() -> TrainingJob:
         arrays=_stored("image_arrays", "folder"),
         splits=pd.read_parquet(_stored("training_set", "table")),
         recipe=named_recipe(chosen.recipe, chosen.epochs),
-        backbone=BackboneChoice(
-            weights=chosen.initial_weights, alpha=chosen.alpha, trainable_layers=chosen.trainable_layers
-        ),
+        backbone=BackboneChoice.of(chosen),
         seed=chosen.seed,
         precision=chosen_precision(chosen.precision),
     )

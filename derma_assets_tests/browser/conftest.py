@@ -12,13 +12,14 @@ import pytest
 from derma_assets.browser import bundle, chromium, conversion, graph_model, web_build
 from derma_assets.browser.bundle import Findings
 from derma_assets.browser.quantisation import Reference, reference_of
-from derma_assets.calibration.familiarity import LAYER, FamiliarityModel, fit_familiarity
+from derma_assets.calibration.familiarity import FamiliarityModel, fit_familiarity
 from derma_assets.dataset.synthetic_skin import draw_picture
 from derma_assets.diagnoses import CODES, MALIGNANT, MELANOMA
 from derma_assets.settings import settings
 from derma_assets.tensorflow_runtime import import_keras
-from derma_assets.training.mobilenet import build_classifier
+from derma_assets.training.classifier import build_classifier
 from derma_assets.training.predictor import feature_extractor
+from derma_assets_tests.small_study import LAYER
 
 SIZE = 96
 TEMPERATURE = 1.3

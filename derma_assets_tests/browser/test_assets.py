@@ -12,7 +12,7 @@ from derma_assets.browser import assets, checks
 from derma_assets.browser.bundle import changed_files, read_manifest
 from derma_assets.browser.download_size import FirstVisit
 from derma_assets.browser.parity_record import parity_of
-from derma_assets.calibration.familiarity import LAYER, fit_familiarity
+from derma_assets.calibration.familiarity import fit_familiarity
 from derma_assets.calibration.input_guard import InputGuard, Measure, write_guard
 from derma_assets.dataset.image_arrays import build_image_arrays
 from derma_assets.dataset.synthetic_skin import draw_picture
@@ -23,6 +23,7 @@ from derma_assets.storage.io_managers import io_managers
 from derma_assets.storage.paths import building_folder, stored_path
 from derma_assets.training.predictor import feature_extractor
 from derma_assets_tests.browser.conftest import MEASURES, SIZE, calibrated_views, made_up_findings
+from derma_assets_tests.small_study import LAYER
 
 STAGE = [assets.tfjs_model, assets.web_app, assets.tfjs_bundle]
 CHECKS = [checks.browser_parity, checks.download_size]

@@ -11,7 +11,7 @@ from derma_assets.diagnoses import CODES
 from derma_assets.errors import InputError
 from derma_assets.evaluation.activation_maps import GRAD_CAM, SHOWN, activation_maps, enlarged, peaks
 from derma_assets.tensorflow_runtime import import_keras, import_tensorflow
-from derma_assets.training.mobilenet import build_classifier
+from derma_assets.training.classifier import build_classifier
 
 SIZE = 96  # Maps have 3 x 3 cells.
 

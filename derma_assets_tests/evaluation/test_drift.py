@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy.stats import ks_2samp
 
-from derma_assets.calibration.familiarity import LAYER, fit_familiarity
+from derma_assets.calibration.familiarity import fit_familiarity
 from derma_assets.calibration.input_guard import guard_with_limits, write_guard
 from derma_assets.dataset.image_arrays import PIXELS, ImageArrays
 from derma_assets.evaluation import drift_assets
@@ -20,6 +20,7 @@ from derma_assets.storage.paths import stored_path
 from derma_assets.storage.records import record_of, record_path, writing_record
 from derma_assets.training.predictor import feature_extractor
 from derma_assets_tests import small_study
+from derma_assets_tests.small_study import LAYER
 
 
 def side(count: int, seed: int, shift: float = 0.0, dx: tuple[str, ...] = ("nv", "nv", "mel")) -> pd.DataFrame:

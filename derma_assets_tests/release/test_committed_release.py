@@ -9,7 +9,7 @@ from derma_assets.release.layout import WEIGHTS, read_release
 from derma_assets.release.unpacked import unpacked_bundle
 from derma_assets.release.verify import differences
 from derma_assets.release.write import LIMIT_BYTES
-from derma_assets.training.mobilenet import build_classifier
+from derma_assets.training.classifier import build_classifier
 from derma_assets_tests.running import ROOT
 
 RELEASE = ROOT / "data" / "release"

@@ -12,7 +12,6 @@ from PIL import Image
 from derma_assets.browser.bundle import MODEL
 from derma_assets.browser.graph_model import deployed_model
 from derma_assets.browser.quantisation import outputs_of, read_layers, with_layers
-from derma_assets.calibration.familiarity import LAYER
 from derma_assets.dataset.preprocessing import model_input
 from derma_assets.dataset.synthetic_skin import draw_picture
 from derma_assets.diagnoses import CODES
@@ -26,6 +25,7 @@ from derma_assets.release.unpacked import unpacked_bundle
 from derma_assets.training.predictor import Predictor, feature_extractor
 from derma_assets_tests.release.made_up_store import settings_for
 from derma_assets_tests.running import ROOT, command, environment, said
+from derma_assets_tests.small_study import LAYER
 
 COMMITTED = ROOT / "data" / "release"
 

@@ -18,7 +18,7 @@ from derma_assets.release.layout import changed_files, is_release, read_document
 from derma_assets.release.write import write_release
 from derma_assets.storage.fingerprint import fingerprint_arrays, fingerprint_folder, sha256_of_file, sha256_of_files
 from derma_assets.storage.paths import stored_path
-from derma_assets.training.mobilenet import build_classifier
+from derma_assets.training.classifier import build_classifier
 from derma_assets.training.recipe import DEFAULT
 from derma_assets_tests import small_study
 from derma_assets_tests.calibration import made_up

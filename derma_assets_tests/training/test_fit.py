@@ -10,11 +10,11 @@ import pytest
 from derma_assets.errors import UserError
 from derma_assets.tensorflow_runtime import import_keras
 from derma_assets.training import fit as fit_module
+from derma_assets.training.classifier import build_classifier
 from derma_assets.training.curves import training_curves
 from derma_assets.training.fit import fit
 from derma_assets.training.hardware import Precision
 from derma_assets.training.input_pipeline import training_batches
-from derma_assets.training.mobilenet import build_classifier
 from derma_assets.training.predictor import Predictor
 from derma_assets.training.recipe import PAPER, SAMPLE, Recipe
 from derma_assets_tests.training.power_loss import lose_power_after

@@ -21,7 +21,7 @@ devices = int(sys.argv[1])
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
 from derma_assets.training import fit as fit_module, hardware
-from derma_assets.training.mobilenet import build_classifier
+from derma_assets.training.classifier import build_classifier
 from derma_assets.training.recipe import SAMPLE
 if devices > 1:
     # GPUs are not to be had everywhere: the processor, divided in two, stands for them.

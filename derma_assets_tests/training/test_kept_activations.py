@@ -9,10 +9,10 @@ import pytest
 
 from derma_assets.errors import InputError
 from derma_assets.training import kept_activations
+from derma_assets.training.classifier import build_classifier
 from derma_assets.training.fit import fit
 from derma_assets.training.input_pipeline import activation_batches, training_batches, variant_batches
 from derma_assets.training.kept_activations import ENDING, cut_above_frozen, keep_activations
-from derma_assets.training.mobilenet import build_classifier
 from derma_assets.training.recipe import PAPER, SAMPLE, Augmentation, Recipe
 from derma_assets_tests.running import ROOT
 from derma_assets_tests.training.power_loss import lose_power_after

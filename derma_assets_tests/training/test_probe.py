@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from derma_assets.training.mobilenet import build_classifier
+from derma_assets.training.classifier import build_classifier
 from derma_assets.training.predictor import Predictor
 from derma_assets.training.probe import fit_head
 

@@ -11,7 +11,7 @@ from derma_assets.dataset.image_arrays import ImageArrays
 from derma_assets.errors import InputError
 from derma_assets.settings import Settings
 from derma_assets.training import weights_file
-from derma_assets.training.mobilenet import build_classifier
+from derma_assets.training.classifier import build_classifier
 from derma_assets.training.recipe import DEFAULT, named_recipe
 from derma_assets.training.train import BackboneChoice, train_classifier, training_identity
 from derma_assets.training.weights_file import SPLITS, load_weights, refuse_learnt_from, write_weights

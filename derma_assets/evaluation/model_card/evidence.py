@@ -19,6 +19,7 @@ class ModelFacts:
 
     Attributes:
         fingerprint: Of its weights.
+        architecture: Key of its backbone, see training/backbones.py.
         input_size: Side of the picture in pixels.
         parameters: How many.
         trained_parameters: How many of them were learnt here.
@@ -27,6 +28,7 @@ class ModelFacts:
     """
 
     fingerprint: str
+    architecture: str
     input_size: int
     parameters: int
     trained_parameters: int

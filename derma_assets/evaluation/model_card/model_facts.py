@@ -6,23 +6,22 @@ from typing import Any
 from derma_assets.evaluation.model_card.evidence import ModelFacts, Training
 from derma_assets.settings import Settings
 from derma_assets.storage.fingerprint import fingerprint_arrays
+from derma_assets.training.classifier import shape_of
 from derma_assets.training.origin import Origin, origin_of
 from derma_assets.training.recipe import Recipe, named_recipe
-
-# What is not of MobileNet in the classifier's layers, and the filters of MobileNet's first one at full width.
-_OWN_LAYERS = ("pictures", "rescaling", "pooling", "dropout", "logits")
-_FULL_WIDTH = 32
 
 
 def model_facts(model: Any) -> ModelFacts:
     """Return what the classifier says about itself."""
+    shape = shape_of(model)
     return ModelFacts(
         fingerprint=fingerprint_arrays(model.get_weights()),
-        input_size=int(model.input_shape[1]),
+        architecture=shape.architecture,
+        input_size=shape.image_size,
         parameters=int(model.count_params()),
         trained_parameters=sum(int(weights.shape.num_elements()) for weights in model.trainable_weights),
-        alpha=model.get_layer("conv1").kernel.shape[-1] / _FULL_WIDTH,
-        trainable_layers=sum(layer.trainable for layer in model.layers if layer.name not in _OWN_LAYERS),
+        alpha=shape.alpha,
+        trainable_layers=shape.trainable_layers,
     )
 
 

@@ -7,6 +7,7 @@ from derma_assets.evaluation.markdown import percent, three
 from derma_assets.evaluation.model_card.blocks import Section, Table, Text
 from derma_assets.evaluation.model_card.evidence import Evidence, Provenance
 from derma_assets.evaluation.model_card.wording import bullets, cell, facts, in_hundred, row_of, table_of
+from derma_assets.training.backbones import BACKBONES
 
 _TIME = "%Y-%m-%d %H:%M UTC"
 MADE_UP = (
@@ -36,8 +37,9 @@ def summary(evidence: Evidence) -> Section:
         else "It was **not** tested on pictures of another clinic."
     )
     collection = "generated pictures" if evidence.chosen.synthetic else "one public collection of pictures"
+    network = BACKBONES[evidence.model.architecture].name
     points = [
-        f"**What:** a small convolutional network (MobileNet, deep learning) that gives a dermatoscopic picture of one "
+        f"**What:** a small convolutional network ({network}, deep learning) that gives a dermatoscopic picture of one "
         f"skin lesion a probability for each of {len(CODES)} diagnoses and says whether to refer; it runs in a "
         "browser, offline.",
         f"**Kind of study:** retrospective, on {collection}, split by lesion; the model was developed and tested on "
@@ -75,7 +77,7 @@ def identity(evidence: Evidence, provenance: Provenance) -> Section:
         "Weights (SHA-256, first 16 digits)": f"`{model.fingerprint}`",
         "Recipe": f"`{training.recipe.name}`",
         "Picture the model sees": f"{model.input_size} x {model.input_size} px, RGB",
-        "Trained layers": f"the last {model.trainable_layers} of MobileNet and the head",
+        "Trained layers": f"the last {model.trainable_layers} of {BACKBONES[model.architecture].name} and the head",
         "Weights in the app": f"`{manifest['model']['variant']}`",
         "The app's bundle was made from these weights": "yes" if of_this else "**no: materialize tfjs_bundle again**",
         "Seed": str(evidence.chosen.seed),

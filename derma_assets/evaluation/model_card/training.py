@@ -12,6 +12,7 @@ from derma_assets.evaluation.model_card.wording import facts, literal, table_of
 from derma_assets.study.differences import differences, differences_markdown
 from derma_assets.study.report import study_markdown
 from derma_assets.study.rows import COMMAND
+from derma_assets.training.backbones import BACKBONES
 from derma_assets.training.curves import kept_epoch, training_curves
 from derma_assets.training.recipe import Augmentation, Recipe
 
@@ -29,8 +30,9 @@ def model(evidence: Evidence) -> Section:
 
 def _architecture(evidence: Evidence) -> Section:
     of, training = evidence.model, evidence.training
+    network = BACKBONES[of.architecture]
     rows = {
-        "Architecture": "MobileNet (Howard et al., 2017, arXiv:1704.04861), average pooling, dropout, one dense layer",
+        "Architecture": f"{network.name} ({network.source}), average pooling, dropout, one dense layer",
         "Width multiplier": f"{of.alpha:g}",
         "Parameters": f"{of.parameters:,}",
         "of which trained here": f"{of.trained_parameters:,}",

@@ -71,7 +71,7 @@ def evidence() -> Evidence:
     return Evidence(
         chosen=Chosen("ham10000", False, SEED, RESAMPLES, PREVALENCE),
         studies=Studies(),
-        model=ModelFacts(WEIGHTS, 96, 3_235_463, 1_900_000, 1.0, 30),
+        model=ModelFacts(WEIGHTS, "mobilenet", 96, 3_235_463, 1_900_000, 1.0, 30),
         training=Training(DEFAULT, "imagenet", recorded=True),
         raw_metadata=metadata,
         raw_images=pd.DataFrame({"image_id": metadata["image_id"], "status": "ok"}),

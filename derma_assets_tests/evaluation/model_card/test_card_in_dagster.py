@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from derma_assets.browser.variants import write_variants
-from derma_assets.calibration.familiarity import LAYER, fit_familiarity
+from derma_assets.calibration.familiarity import fit_familiarity
 from derma_assets.calibration.input_guard import write_guard
 from derma_assets.diagnoses import DISCLAIMER
 from derma_assets.evaluation import card_assets
@@ -20,7 +20,7 @@ from derma_assets.training.recipe import DEFAULT
 from derma_assets_tests import small_study
 from derma_assets_tests.evaluation.model_card import made_up
 from derma_assets_tests.release.made_up_store import make_store
-from derma_assets_tests.small_study import stand_ins
+from derma_assets_tests.small_study import LAYER, stand_ins
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 
 from derma_assets.errors import InputError
 from derma_assets.tensorflow_runtime import import_keras
-from derma_assets.training.mobilenet import build_classifier
+from derma_assets.training.classifier import build_classifier
 
 
 def _build(**changes: object):
