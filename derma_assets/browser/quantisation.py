@@ -33,7 +33,8 @@ from derma_assets.training.predictor import feature_extractor
 if TYPE_CHECKING:
     import keras
 
-_BATCH = 64
+# Keras keeps what every layer gives until the last is done: at 160 px 25 MB a picture.
+_BATCH = 16
 
 
 @dataclass(frozen=True)

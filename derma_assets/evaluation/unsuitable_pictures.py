@@ -50,12 +50,16 @@ def blurred(good: np.ndarray, draw: np.random.Generator) -> np.ndarray:
 def dark(good: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     """Return the pictures with 3 to 15 % of their light, and the sensor's noise (2 grey levels)."""
     noise = draw.normal(0, 2, good.shape)
-    return _pixels(good * _one_each(good, draw.uniform(*DARK, len(good))) + noise)
+    light = draw.uniform(*DARK, len(good))
+    return np.stack(
+        [_pixels(picture * share + grain) for picture, share, grain in zip(good, light, noise, strict=True)]
+    )
 
 
 def bright(good: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     """Return the pictures overexposed three to six times."""
-    return _pixels(good * _one_each(good, draw.uniform(*BRIGHT, len(good))))
+    light = draw.uniform(*BRIGHT, len(good))
+    return np.stack([_pixels(picture * share) for picture, share in zip(good, light, strict=True)])
 
 
 def bare_skin(good: np.ndarray, draw: np.random.Generator) -> np.ndarray:
@@ -140,10 +144,6 @@ def unsuitable_pictures(kind: str, good: np.ndarray, seed: int, part: int = 0) -
 
 def _pixels(values: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
-
-
-def _one_each(good: np.ndarray, values: np.ndarray) -> np.ndarray:
-    return values.reshape(-1, *(1 for _ in good.shape[1:]))
 
 
 def _ends(side: int) -> tuple[slice, slice]:

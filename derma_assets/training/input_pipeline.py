@@ -1,6 +1,7 @@
 """Batches for training and prediction, read from the stored pictures as they are needed."""
 
 import os
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -20,18 +21,24 @@ Turn = Callable[[np.ndarray], np.ndarray]
 _SIDE_BY_SIDE = max(2, min(os.cpu_count() or 1, 8))
 
 
-def _reader(pixels: Rows, turned: Turn | None = None) -> Callable[[Any], Any]:
-    """Return a TensorFlow function from (b,) int64 rows to what is stored of them: (b, s, s, 3) uint8, say."""
+def _reader(source: list[Rows], turned: Turn | None = None) -> Callable[[Any], Any]:
+    """Return a TensorFlow function from (b,) int64 rows to what is stored of them: (b, s, s, 3) uint8, say.
+
+    Args:
+        source: What is stored, alone in a list, which may be emptied when no more is read: TensorFlow keeps the Python
+            functions of datasets, and all they refer to, for as long as the process lives.
+        turned: What is done to each batch.
+    """
     tf = import_tensorflow()
-    kind = tf.as_dtype(pixels.dtype)
+    kind, shape = tf.as_dtype(source[0].dtype), source[0].shape[1:]
 
     def chosen_pixels(chosen: np.ndarray) -> np.ndarray:
-        pictures = np.asarray(pixels[chosen])
+        pictures = np.asarray(source[0][chosen])
         return pictures if turned is None else np.ascontiguousarray(turned(pictures))
 
     def read(rows: Any) -> Any:
         batch = tf.numpy_function(chosen_pixels, [rows], kind, stateful=False)
-        return tf.ensure_shape(batch, [None, *pixels.shape[1:]])
+        return tf.ensure_shape(batch, [None, *shape])
 
     return read
 
@@ -89,7 +96,7 @@ def variant_batches(
         batch_size: Part of what decides the changes.
     """
     tf = import_tensorflow()
-    read = _reader(pixels)
+    read = _reader([pixels])
 
     def changed(step: Any, chosen: Any) -> Any:
         return augment(read(chosen), _seed_of_batch(seed, variant, step), recipe.augmentation)
@@ -118,7 +125,7 @@ def activation_batches(
         `tf.data.Dataset` of ((b, h, w, c) float32, (b, 7) float32 targets, (b,) float32 weights).
     """
     tf = import_tensorflow()
-    read = _reader(activations)
+    read = _reader([activations])
     learnt, weighed = tf.constant(_targets(labels, targets)), tf.constant(weights)
 
     def load(epoch: Any, step: Any, chosen: Any) -> tuple[Any, Any, Any]:
@@ -199,7 +206,7 @@ def _loader(
 ) -> Callable[[Any, Any, Any, Part | None], tuple[Any, Any, Any]]:
     """Return a function from epoch, step, positions and part to the pictures of the part, all targets and weights."""
     tf = import_tensorflow()
-    read = _reader(pixels)
+    read = _reader([pixels])
     rows, targets, weights = tf.constant(rows, tf.int64), tf.constant(targets), tf.constant(weights)
 
     def load(epoch: Any, step: Any, chosen: Any, part: Part | None) -> tuple[Any, Any, Any]:
@@ -226,9 +233,13 @@ def _order(labels: np.ndarray, sampling_power: float, seed: int) -> Callable[[An
 def prediction_batches(pixels: Rows, rows: np.ndarray, batch_size: int = 64, turned: Turn | None = None) -> Any:
     """Return a dataset of (b, s, s, 3) float32 pictures, RGB 0..255, in the order of `rows`, each `turned` if told."""
     tf = import_tensorflow()
-    read = _reader(pixels, turned)
+    source = [pixels]
+    read = _reader(source, turned)
     batches = tf.data.Dataset.from_tensor_slices(np.asarray(rows, np.int64)).batch(batch_size)
-    return batches.map(lambda chosen: tf.cast(read(chosen), tf.float32)).prefetch(4)
+    batches = batches.map(lambda chosen: tf.cast(read(chosen), tf.float32)).prefetch(4)
+    # An iterator keeps the dataset that it is of.
+    weakref.finalize(batches, source.clear)
+    return batches
 
 
 def prediction_parts(pixels: Rows, rows: np.ndarray, labels: np.ndarray, *, share: Share, batch_size: int) -> Any:
@@ -239,7 +250,7 @@ def prediction_parts(pixels: Rows, rows: np.ndarray, labels: np.ndarray, *, shar
         float32 targets).
     """
     tf = import_tensorflow()
-    read = _reader(pixels)
+    read = _reader([pixels])
     batches = tf.data.Dataset.from_tensor_slices((np.asarray(rows, np.int64), labels)).batch(batch_size)
 
     def for_each_replica(chosen: Any, of_batch: Any) -> Any:

@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -101,6 +104,19 @@ def test_mixup_mixes_pictures_targets_and_weights_by_the_same_share() -> None:
     np.testing.assert_allclose(labels.sum(1), 1, rtol=1e-6)
     np.testing.assert_allclose(got[:, 0, 0, 0], [200 * (1 - own[0]), 100, 200 * own[1]], rtol=1e-5)
     np.testing.assert_allclose(share, [own[0] + 3 * (1 - own[0]), 2, 3 * own[1] + 1 - own[1]], rtol=1e-6)
+
+
+def test_pictures_are_let_go_once_nothing_reads_them_any_more() -> None:
+    pictures = _pictures(10)
+    alive = weakref.ref(pictures)
+    batches = iter(prediction_batches(pictures, np.arange(10), batch_size=3))
+    del pictures
+    gc.collect()
+    assert alive() is not None
+    assert sum(len(batch) for batch in batches) == 10
+    del batches
+    gc.collect()
+    assert alive() is None
 
 
 def test_prediction_batches_keep_the_order() -> None:
