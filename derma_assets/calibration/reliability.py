@@ -41,8 +41,7 @@ def reliability_bins(
     """
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels
-    bin_of = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-    in_bin = np.eye(BINS)[bin_of]
+    in_bin = np.eye(BINS)[_bin_of(confidence)]
     weights = np.ones(len(labels)) if weights is None else weights
     return weights @ in_bin, weights @ (in_bin * confidence[:, None]), weights @ (in_bin * correct[:, None])
 
@@ -53,7 +52,8 @@ def expected_calibration_error(
     """Return the expected calibration error: the mean gap, over pictures, between confidence and accuracy of their bin.
 
     Of the predicted class, with 15 bins of equal width (Naeini et al., AAAI 2015; Guo et al., ICML 2017, eq. 3).
-    It is never negative, so on few pictures it is above 0 even for a perfectly calibrated model.
+    It is never negative, so on few pictures it is above 0 even for a perfectly calibrated model:
+    `error_of_right_probabilities`.
 
     Args:
         probabilities: (n, 7).
@@ -62,3 +62,32 @@ def expected_calibration_error(
     """
     total, confidence, correct = reliability_bins(probabilities, labels, weights)
     return np.abs(correct - confidence).sum(axis=-1) / total.sum(axis=-1)
+
+
+def error_of_right_probabilities(probabilities: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """Return the expected calibration error of as many pictures whose probabilities were right, drawn again and again.
+
+    Whether the predicted class is the true one is drawn by its probability (consistency resampling: Bröcker, Smith,
+    "Increasing the Reliability of Reliability Diagrams", Weather and Forecasting 22, 2007), each picture by itself.
+    A measured error within what this gives says nothing against the probabilities.
+
+    Args:
+        probabilities: (n, 7).
+        draws: How many.
+        seed: Not negative.
+
+    Returns:
+        (draws,) errors, as `expected_calibration_error` has them.
+    """
+    confidence, drawn = probabilities.max(axis=1), np.random.default_rng(seed)
+    bin_of = _bin_of(confidence)
+
+    def error() -> float:
+        correct = drawn.random(len(confidence)) < confidence
+        return float(np.abs(np.bincount(bin_of, correct - confidence)).sum()) / len(confidence)
+
+    return np.array([error() for _ in range(draws)])
+
+
+def _bin_of(confidence: np.ndarray) -> np.ndarray:
+    return np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)

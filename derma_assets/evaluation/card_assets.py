@@ -22,7 +22,7 @@ from derma_assets.ui_metadata import note
     "evaluation",
     kinds={"html", "markdown"},
     io_manager_key="folder",
-    code_version="1",
+    code_version="2",
     reads_settings=["dataset", "seed", "bootstrap_resamples", "clinic_prevalence"],
     reads_files=lambda: study_files(settings().store),
     ins={name: dg.AssetIn(name) for name in INPUTS},

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from derma_assets.diagnoses import ACTINIC_KERATOSES
-from derma_assets.evaluation.model_card.wording import row_of
+from derma_assets.evaluation.model_card.wording import cell, row_of
 
 RECALL_OF_KERATOSES, MODEL_SIZE = "recall_of_keratoses", "model_size"
 
@@ -35,6 +35,19 @@ class Published:
         """Return whether a measured figure is at least as good as what is aimed at."""
         return measured <= self.aimed if self.smaller_is_better else measured >= self.aimed
 
+    def outcome(self, measured: float, low: float | None = None, high: float | None = None) -> str:
+        """Return `yes`, `no`, or `no, inside the interval`: then the test set is too small to say.
+
+        Args:
+            measured: The figure.
+            low: Of its 95 % interval, if it has one.
+            high: Of the same.
+        """
+        if self.reached(measured):
+            return "yes"
+        inside = low is not None and high is not None and low <= self.aimed <= high
+        return "no, inside the interval" if inside else "no"
+
     def measured(self, tables: Mapping[str, pd.DataFrame]) -> pd.Series:
         """Return `value`, `low` and `high` of it; not of the model's size, which is no statistic.
 
@@ -60,3 +73,16 @@ PUBLISHED = (
     Published("ECE after calibration", "ece_after", 0.043, 3, 0.02, smaller_is_better=True),
     Published("Model in the bundle, MB", MODEL_SIZE, 12.8, 1, 4.0, smaller_is_better=True),
 )
+
+
+def on_calibration(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Return what the aimed calibration error means on so many pictures.
+
+    Args:
+        tables: `overall_metrics`, by name.
+    """
+    (aim,) = (one.aimed for one in PUBLISHED if one.metric == "ece_after")
+    return (
+        f"An ECE of {aim:g} is asked of a test set on which even a model whose probabilities are right would show "
+        f"{cell(tables['overall_metrics'], metric='ece_by_chance')}, by chance alone."
+    )

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from derma_assets.evaluation.markdown import markdown, numbers
-from derma_assets.evaluation.published import MODEL_SIZE, PUBLISHED
+from derma_assets.evaluation.published import MODEL_SIZE, PUBLISHED, on_calibration
 from derma_assets.evaluation.report import LABELS, SECTIONS, overall_markdown, per_class_markdown
 from derma_assets.release.in_words import TOLD_OF, in_words
 from derma_assets.study.differences import differences, differences_markdown
@@ -87,6 +87,10 @@ def _paragraph(measured: Measured) -> str:
             " One view is what the slowest phone gets; where there is time, the app averages "
             f"{_COUNTS.get(measured.views, measured.views)} flips and turns, which changes accuracy by {gain}."
         )
+    return _filled(text)
+
+
+def _filled(text: str) -> str:
     return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
@@ -109,12 +113,13 @@ def _aims(measured: Measured) -> str:
     for one in PUBLISHED:
         if one.metric == MODEL_SIZE:
             value = measured.model_bytes / 1e6
-            said = f"{value:.1f}"
+            said, outcome = f"{value:.1f}", one.outcome(value)
         else:
             row = one.measured(measured.tables)
-            value, said = row["value"], " ".join(numbers(row))
-        rows.append((one.name, f"{one.aimed:g}", said, "yes" if one.reached(value) else "no"))
-    return markdown(pd.DataFrame(rows, columns=["figure", "aimed at", "released, on test", "reached"]))
+            said, outcome = " ".join(numbers(row)), one.outcome(*row[["value", "low", "high"]])
+        rows.append((one.name, f"{one.aimed:g}", said, outcome))
+    table = markdown(pd.DataFrame(rows, columns=["figure", "aimed at", "released, on test", "reached"]))
+    return f"{table}\n\n{_filled(on_calibration(measured.tables))}"
 
 
 def _trials(rows: pd.DataFrame) -> str:

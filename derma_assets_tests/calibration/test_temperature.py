@@ -4,6 +4,7 @@ import scipy.special
 import sklearn.metrics
 
 from derma_assets.calibration.reliability import (
+    error_of_right_probabilities,
     expected_calibration_error,
     nll,
     reliability_bins,
@@ -67,6 +68,23 @@ def test_nll_agrees_with_scikit_learn() -> None:
     for row, value in zip(weights, nll(probabilities, labels, weights), strict=True):
         expected = sklearn.metrics.log_loss(labels, probabilities, labels=range(7), sample_weight=row)
         assert value == pytest.approx(expected)
+
+
+def test_right_probabilities_have_an_error_by_chance_that_falls_with_the_number_of_pictures() -> None:
+    sure, even = np.eye(7)[[0, 3]], np.full((1, 7), 0.5) * np.eye(7)[0] + 0.5 * np.eye(7)[1]
+    assert error_of_right_probabilities(sure, 10, seed=0).tolist() == [0.0] * 10
+    assert error_of_right_probabilities(even, 10, seed=0).tolist() == [0.5] * 10
+    errors = {}
+    for count in (300, 30_000):
+        probabilities = softmax(sampled(1.0, count=count)[0])
+        errors[count] = error_of_right_probabilities(probabilities, 100, seed=1)
+    # By the square root of their number; labels that were drawn so by somebody else have such an error.
+    assert errors[300].mean() / errors[30_000].mean() == pytest.approx(10, rel=0.2)
+    logits, labels = sampled(1.0, count=30_000)
+    assert errors[30_000].min() < expected_calibration_error(softmax(logits), labels) < errors[30_000].max()
+    np.testing.assert_array_equal(
+        errors[300], error_of_right_probabilities(softmax(sampled(1.0, count=300)[0]), 100, 1)
+    )
 
 
 def test_expected_calibration_error_by_hand() -> None:

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
+from derma_assets.browser.conversion import export_variants
 from derma_assets.browser.graph_model import deployed_model
-from derma_assets.browser.quantisation import logits_of, outputs_of
+from derma_assets.browser.quantisation import logits_of, outputs_of, read_layers, with_layers
 from derma_assets.calibration.familiarity import fit_familiarity
 from derma_assets.errors import InputError
 from derma_assets.tensorflow_runtime import import_keras
@@ -88,7 +89,7 @@ def test_a_file_of_the_same_kind_is_loaded() -> None:
         np.testing.assert_array_equal(one, other)
 
 
-def test_it_is_deployed_with_the_same_logits() -> None:
+def test_it_is_deployed_with_the_same_logits(tmp_path: Path) -> None:
     model = _build()
     rng = np.random.default_rng(0)
     model.set_weights([weight * rng.uniform(0.7, 1.3, weight.shape) for weight in model.get_weights()])
@@ -100,6 +101,11 @@ def test_it_is_deployed_with_the_same_logits() -> None:
     np.testing.assert_allclose(outputs["logits"], reference, rtol=0, atol=1e-3 * np.ptp(reference))
     np.testing.assert_allclose(outputs["unfamiliarity"], familiarity.unfamiliarity(features), rtol=1e-3)
     assert not {type(layer).__name__ for layer in deployed.layers} & {"BatchNormalization", "Dropout"}
+    export_variants(deployed, tmp_path, pictures)
+    for variant, tolerance in (("float32", 1e-3), ("uint8", 0.1)):
+        converted = with_layers(deployed, read_layers(tmp_path / variant))
+        logits = outputs_of(converted, pictures)["logits"]
+        np.testing.assert_allclose(logits, reference, rtol=0, atol=tolerance * np.ptp(reference))
 
 
 def test_what_frozen_layers_see_is_kept_between_whole_blocks_only() -> None:

@@ -211,7 +211,8 @@ def _calibration(evidence: Evidence) -> Section:
     text = (
         f"One temperature, {three(temperature)}, fitted on validation. On test the ECE is "
         f"{cell(overall, metric='ece_before')} before and {cell(overall, metric='ece_after')} after. An ECE is above "
-        "0 even for probabilities that are right, and its interval need not hold it. One temperature calibrates the "
+        "0 even for probabilities that are right, and its interval need not hold it: by chance alone, right ones "
+        f"would have {cell(overall, metric='ece_by_chance')} on as many pictures. One temperature calibrates the "
         "likeliest diagnosis; for each diagnosis by itself read the second figure. Intercept above 0: commoner than "
         "its probability says. Slope below 1: high probabilities too high, low ones too low."
     )
