@@ -21,7 +21,7 @@ from derma_assets.training.labelled_pictures import labelled_pictures
 from derma_assets.training.predictions import predictions_table
 from derma_assets.training.predictor import Predictor
 from derma_assets.training.recipe import named_recipe, recipe_version
-from derma_assets.training.train import TRAINING_VERSION, BackboneChoice, train_classifier
+from derma_assets.training.train import DECIDING_SETTINGS, TRAINING_VERSION, BackboneChoice, train_classifier
 from derma_assets.training.weights_file import initial_weights_files
 from derma_assets.ui_metadata import figure, note, table_preview
 
@@ -35,17 +35,7 @@ FOLDS = dg.StaticPartitionsDefinition([str(fold) for fold in range(settings().fo
     code_version=f"{TRAINING_VERSION}-{recipe_version(settings().recipe)}",
     needs="train",
     reads_files=initial_weights_files,
-    reads_settings=[
-        "recipe",
-        "epochs",
-        "backbone",
-        "backbone_weights",
-        "alpha",
-        "trainable_layers",
-        "validation_fraction",
-        "seed",
-        "precision",
-    ],
+    reads_settings=[*DECIDING_SETTINGS, "validation_fraction"],
     automatic=False,
     partitions_def=FOLDS,
 )

@@ -59,7 +59,7 @@ def initial_weights(trial: Trial, chosen: Settings) -> str:
     code_version=TRAINING_VERSION,
     needs="train",
     reads_files=initial_weights_files,
-    reads_settings=["epochs", "backbone_weights", "alpha", "seed", "precision", "bootstrap_resamples"],
+    reads_settings=["epochs", "backbone", "backbone_weights", "alpha", "seed", "precision", "bootstrap_resamples"],
     automatic=False,
     also=lambda context: TRIALS[context.partition_key].definition,
     partitions_def=OF_TRIALS,

@@ -31,24 +31,14 @@ from derma_assets.training.origin import origin_of
 from derma_assets.training.predictions import predictions_table
 from derma_assets.training.predictor import Predictor
 from derma_assets.training.recipe import RECIPES, named_recipe, recipe_version
-from derma_assets.training.train import TRAINING_VERSION, BackboneChoice, train_classifier
+from derma_assets.training.train import DECIDING_SETTINGS, TRAINING_VERSION, BackboneChoice, train_classifier
 from derma_assets.training.views import changed_calls, view_predictions_table
 from derma_assets.training.weights_file import initial_weights_files
 from derma_assets.ui_metadata import figure, note, table_preview
 
 _VERSION = settings_version(
     f"{TRAINING_VERSION}-{PREPROCESSING_VERSION}-{recipe_version(settings().recipe)}",
-    [
-        "recipe",
-        "epochs",
-        "backbone",
-        "backbone_weights",
-        "alpha",
-        "trainable_layers",
-        "seed",
-        "precision",
-        "image_size",
-    ],
+    [*DECIDING_SETTINGS, "image_size"],
 )
 
 

@@ -27,7 +27,7 @@ from derma_assets.training.train import prepare, what_decides
 _ADVICE = {
     "code": "update the project on all machines to the same version",
     "recipe": "set DERMA_RECIPE and DERMA_EPOCHS to what the run of the chief has, also in its launchpad",
-    "backbone": "set DERMA_BACKBONE_WEIGHTS (the same file), DERMA_ALPHA and DERMA_TRAINABLE_LAYERS alike",
+    "backbone": "set DERMA_BACKBONE, DERMA_BACKBONE_WEIGHTS (one file), DERMA_ALPHA and DERMA_TRAINABLE_LAYERS alike",
     "seed": "set DERMA_SEED alike",
     "precision": "the processors differ: set DERMA_PRECISION=float32 on all",
     "pictures": "copy image_arrays from the chief's store",

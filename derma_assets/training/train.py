@@ -29,6 +29,17 @@ from derma_assets.training.weights_file import ENDING, refuse_learnt_from
 
 # Raised when the code that trains changes its results, so that no state of older code is continued.
 TRAINING_VERSION = "2"
+# What decides the result besides the pictures and their split.
+DECIDING_SETTINGS = (
+    "recipe",
+    "epochs",
+    "backbone",
+    "backbone_weights",
+    "alpha",
+    "trainable_layers",
+    "seed",
+    "precision",
+)
 
 
 class BackboneChoice(BaseModel):
