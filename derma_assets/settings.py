@@ -87,8 +87,9 @@ class Settings(BaseSettings):
     )
     backbone_weights: str = Field(
         "imagenet",
-        description="`imagenet` (downloaded by Keras), `random`, `release` (the backbone of the released model, which "
-        "must have the same width and split), or the path of a weights file.",
+        description="`imagenet` (of MobileNet downloaded by Keras, of EfficientNet-Lite0 installed with the project), "
+        "`random`, `release` (the backbone of the released model, which must be the same network, width and split), or "
+        "the path of a file of the network's weights.",
     )
     backbone: Literal["mobilenet", "efficientnet_lite0"] = Field(
         "mobilenet", description="Which convolutional network the classifier is made of, see `training/backbones.py`."

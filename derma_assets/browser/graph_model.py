@@ -50,8 +50,11 @@ def deployed_model(model: "keras.Model", familiarity: FamiliarityModel) -> "kera
     weights: dict[str, list[np.ndarray]] = {}
     for layer in body:
         given, readers = remade.given_to(layer), graph.readers_of(layer)
+        if isinstance(layer, keras.layers.Dropout):
+            remade.put(layer, given)
+            continue
         if isinstance(layer, keras.layers.BatchNormalization):
-            if not all(_is_convolution(maker) for maker in graph.makers_of(layer)) or not graph.makers_of(layer):
+            if not any(_is_convolution(maker) for maker in graph.makers_of(layer)):
                 raise InputError(f"cannot fold {layer.name}: it does not follow a convolution.")
             remade.put(layer, given)  # the convolution has done both
             continue
@@ -99,7 +102,7 @@ def _is_convolution(layer: Any) -> bool:
 def _pads_as_same(layer: Any, following: list[Any]) -> bool:
     """Return whether a layer pads exactly what a convolution after it, padding "same", would: that is faster."""
     layers = import_keras().layers
-    if not isinstance(layer, layers.ZeroPadding2D) or not following or not _is_convolution(following[0]):
+    if not isinstance(layer, layers.ZeroPadding2D) or len(following) != 1 or not _is_convolution(following[0]):
         return False
     (convolution,) = following
     _, height, width, _ = layer.input.shape
@@ -114,8 +117,10 @@ def _pads_as_same(layer: Any, following: list[Any]) -> bool:
 def _parts(graph: LayerGraph) -> tuple[list[Any], Any, Any]:
     """Return the convolutional layers, the pooling after them and the dense layer at the end."""
     keras = import_keras()
-    kept = [layer for layer in graph.layers if not isinstance(layer, keras.layers.Dropout)]
-    body, pooling, dense = kept[:-2], *kept[-2:]
+    # Between pooling and dense layer dropout does nothing when it is deployed.
+    end = [layer for layer in graph.layers[-3:] if not isinstance(layer, keras.layers.Dropout)]
+    *_, pooling, dense = end if len(end) > 1 else graph.layers
+    body = graph.layers[: graph.layers.index(pooling)]
     if not isinstance(pooling, keras.layers.GlobalAveragePooling2D) or not isinstance(dense, keras.layers.Dense):
         raise InputError(
             "the model to deploy must end in GlobalAveragePooling2D, Dropout and Dense, "

@@ -31,6 +31,7 @@ from derma_assets.storage.paths import how_to_store
 from derma_assets.storage.published import fetched_path
 from derma_assets.tensorflow_runtime import import_keras
 from derma_assets.training.backbones import BACKBONES
+from derma_assets.training.classifier import architecture_of
 
 REFERENCE_PICTURES = 8
 _COLD_RUNS = 20
@@ -155,8 +156,8 @@ def _stored(store: Path, asset: str, io_manager_key: str) -> Path:
     return path
 
 
-def measure(chosen: Settings, browser: Path, runs: int, cold_runs: int) -> tuple[Latency, pd.DataFrame]:
-    """Time the bundle stored last, alone and beside its peers.
+def measure(chosen: Settings, browser: Path, runs: int, cold_runs: int) -> tuple[str, Latency, pd.DataFrame]:
+    """Return what network the bundle stored last is of, and time it, alone and beside its peers.
 
     Args:
         chosen: Says where the store is.
@@ -176,7 +177,7 @@ def measure(chosen: Settings, browser: Path, runs: int, cold_runs: int) -> tuple
     reference = Reference(pixels, trained.predict(pixels.astype(np.float32), verbose=0))
     page = build_peers_page(chosen.root / "build" / "web", logits_model(deployed_model(trained, familiarity)))
     peers = compare_peers(browser, bundle, page, reference, runs, cold_runs)
-    return measure_latency(browser, bundle, runs), peers
+    return BACKBONES[architecture_of(trained)].name, measure_latency(browser, bundle, runs), peers
 
 
 @told_to_the_user
@@ -191,7 +192,7 @@ def main(arguments: list[str] | None = None) -> None:
     browser = find_browser(chosen.browser)
     if browser is None:
         raise BrowserUnavailable(f"no browser found. {ADVICE}")
-    latency, peers = measure(chosen, browser, asked.runs, asked.cold_runs)
+    network, latency, peers = measure(chosen, browser, asked.runs, asked.cold_runs)
     manifest = read_manifest(fetched_path(chosen.store, "tfjs_bundle", "folder"))
     runs = (
         "" if asked.runs == 50 and asked.cold_runs == _COLD_RUNS else f" RUNS={asked.runs} COLD_RUNS={asked.cold_runs}"
@@ -200,7 +201,7 @@ def main(arguments: list[str] | None = None) -> None:
         command=f"DERMA_DATASET={shlex.quote(chosen.dataset)} make bench-browser{runs}",
         date=datetime.date.today().isoformat(),
         machine=machine(),
-        model=f"{BACKBONES[chosen.backbone].name}, {manifest['preprocessing']['size']} px, "
+        model=f"{network}, {manifest['preprocessing']['size']} px, "
         f"{manifest['model']['variant']} weights; trained on: {manifest['dataset']['name']}",
     )
     asked.output.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,13 @@ from derma_assets.calibration.operating_points import (
     is_any_of,
     score_of,
 )
-from derma_assets.calibration.reliability import BINS, expected_calibration_error, nll, reliability_bins
+from derma_assets.calibration.reliability import (
+    BINS,
+    error_of_right_probabilities,
+    expected_calibration_error,
+    nll,
+    reliability_bins,
+)
 from derma_assets.calibration.temperature import fit_temperature, softmax
 from derma_assets.diagnoses import MALIGNANT, MELANOMA
 
@@ -37,6 +43,25 @@ def temperature_document(validation: LabelledLogits) -> dict[str, Any]:
         "ece_after": float(expected_calibration_error(after, validation.labels)),
         "images": len(validation.labels),
     }
+
+
+def ece_by_chance(side: LabelledLogits, temperature: float, draws: int, seed: int) -> pd.Series:
+    """Return the ECE that these pictures would show if their probabilities were right.
+
+    Pictures of one lesion are taken as if they were of several, which makes the range rather too narrow.
+
+    Args:
+        side: Logits of the pictures.
+        temperature: The calibrated one.
+        draws: How often what the pictures are is drawn.
+        seed: Of the draws.
+
+    Returns:
+        `value`, the mean of the draws, `low` and `high`, their 2.5th and 97.5th percentile.
+    """
+    errors = error_of_right_probabilities(softmax(side.logits, temperature), draws, seed)
+    low, high = np.percentile(errors, (2.5, 97.5))
+    return pd.Series({"value": errors.mean(), "low": low, "high": high})
 
 
 def reliability_table(side: LabelledLogits, temperature: float) -> pd.DataFrame:

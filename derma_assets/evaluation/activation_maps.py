@@ -45,7 +45,7 @@ def activation_maps(model: Any, pixels: Rows) -> dict[str, np.ndarray]:
     if not isinstance(pooling, keras.layers.GlobalAveragePooling2D) or not isinstance(dense, keras.layers.Dense):
         raise InputError(
             "explanations need a model that ends in GlobalAveragePooling2D and Dense, but this one ends in "
-            f"{type(pooling).__name__} and {type(dense).__name__}: train it with training/mobilenet.py."
+            f"{type(pooling).__name__} and {type(dense).__name__}: train it with training/classifier.py."
         )
     height, width, channels = pooling.input.shape[1:]
     flat = keras.layers.Reshape((height * width * channels,))(pooling.input)

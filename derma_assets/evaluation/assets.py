@@ -39,7 +39,7 @@ from derma_assets.ui_metadata import figure, note, table_preview
     "evaluation",
     kinds={"numpy"},
     io_manager_key="table",
-    code_version="2",
+    code_version="1",
     reads_settings=["bootstrap_resamples", "seed"],
 )
 def overall_metrics(

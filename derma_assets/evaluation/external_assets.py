@@ -30,7 +30,7 @@ def content_of_folder(context: dg.AssetExecutionContext) -> str:
     "evaluation",
     kinds={"keras", "numpy"},
     io_manager_key="table",
-    code_version="4",
+    code_version="3",
     reads_settings=READ_SETTINGS,
     automatic=False,
     also=content_of_folder,

@@ -105,7 +105,7 @@ def fold_predictions(
     "evaluation",
     kinds={"numpy"},
     io_manager_key="table",
-    code_version="2",
+    code_version="1",
     reads_settings=["bootstrap_resamples", "seed", "melanoma_specificity", "referral_sensitivity"],
     automatic=False,
     partitions_def=FOLDS,

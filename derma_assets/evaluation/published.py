@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from derma_assets.diagnoses import ACTINIC_KERATOSES
-from derma_assets.evaluation.model_card.wording import cell, row_of
+from derma_assets.evaluation.markdown import numbers
+from derma_assets.evaluation.model_card.wording import row_of
 
 RECALL_OF_KERATOSES, MODEL_SIZE = "recall_of_keratoses", "model_size"
 
@@ -36,17 +37,16 @@ class Published:
         return measured <= self.aimed if self.smaller_is_better else measured >= self.aimed
 
     def outcome(self, measured: float, low: float | None = None, high: float | None = None) -> str:
-        """Return `yes`, `no`, or `no, inside the interval`: then the test set is too small to say.
+        """Return `yes` or `no`, and if the aim is `inside the interval`: then the test set is too small to be sure.
 
         Args:
             measured: The figure.
             low: Of its 95 % interval, if it has one.
             high: Of the same.
         """
-        if self.reached(measured):
-            return "yes"
+        reached = "yes" if self.reached(measured) else "no"
         inside = low is not None and high is not None and low <= self.aimed <= high
-        return "no, inside the interval" if inside else "no"
+        return f"{reached}, inside the interval" if inside else reached
 
     def measured(self, tables: Mapping[str, pd.DataFrame]) -> pd.Series:
         """Return `value`, `low` and `high` of it; not of the model's size, which is no statistic.
@@ -75,14 +75,15 @@ PUBLISHED = (
 )
 
 
-def on_calibration(tables: Mapping[str, pd.DataFrame]) -> str:
+def on_calibration(by_chance: pd.Series) -> str:
     """Return what the aimed calibration error means on so many pictures.
 
     Args:
-        tables: `overall_metrics`, by name.
+        by_chance: As `calibration.summary.ece_by_chance` returns it.
     """
     (aim,) = (one.aimed for one in PUBLISHED if one.metric == "ece_after")
     return (
-        f"An ECE of {aim:g} is asked of a test set on which even a model whose probabilities are right would show "
-        f"{cell(tables['overall_metrics'], metric='ece_by_chance')}, by chance alone."
+        f"An ECE of {aim:g} is asked of a test set on which a model whose probabilities are right would show "
+        f"{' '.join(numbers(by_chance))}, by chance alone (mean and 95 % of draws of what the pictures are, each by "
+        "itself)."
     )

@@ -32,7 +32,6 @@ LABELS = {
     "macro_f1": "Macro F1",
     "ece_before": "ECE before calibration",
     "ece_after": "ECE after calibration",
-    "ece_by_chance": "ECE that right probabilities would have, by chance",
     "nll_before": "NLL before calibration",
     "nll_after": "NLL after calibration",
     "brier_before": "Brier score before calibration",

@@ -7,18 +7,12 @@ import numpy as np
 import pandas as pd
 
 from derma_assets.calibration.labelled_logits import LabelledLogits
-from derma_assets.calibration.reliability import (
-    BINS,
-    error_of_right_probabilities,
-    expected_calibration_error,
-    nll,
-    reliability_bins,
-)
+from derma_assets.calibration.reliability import BINS, expected_calibration_error, nll, reliability_bins
 from derma_assets.calibration.summary import reliability_table, scored
 from derma_assets.calibration.temperature import softmax
 from derma_assets.diagnoses import CODES, DIAGNOSES
 from derma_assets.evaluation import metrics
-from derma_assets.evaluation.bootstrap import PERCENTILES, with_intervals
+from derma_assets.evaluation.bootstrap import with_intervals
 
 # The specificity at which papers on HAM10000 and ISIC state melanoma's sensitivity.
 LITERATURE_SPECIFICITY = 0.95
@@ -32,8 +26,7 @@ def overall_table(
     """Return the metrics of the whole side: columns `metric`, `value`, `low`, `high`.
 
     Temperature and thresholds are taken as given, so the intervals hold the chance of the pictures tested, not
-    that of the pictures the thresholds were chosen on. `ece_by_chance` is no measurement: mean, 2.5th and 97.5th
-    percentile of the ECE that as many pictures would show if the probabilities were right.
+    that of the pictures the thresholds were chosen on.
 
     Args:
         side: Logits and truth of n pictures.
@@ -79,11 +72,7 @@ def overall_table(
             found[f"{name}_specificity"] = metrics.share(~called, ~positive, weights)
         return found
 
-    table = with_intervals(statistics, side.lesions, resamples, seed)
-    by_chance = error_of_right_probabilities(after, resamples, seed)
-    low, high = np.percentile(by_chance, PERCENTILES)
-    chance = pd.DataFrame([("ece_by_chance", by_chance.mean(), low, high)], columns=table.columns)
-    return pd.concat([table, chance], ignore_index=True)
+    return with_intervals(statistics, side.lesions, resamples, seed)
 
 
 def per_class_table(side: LabelledLogits, temperature: float, resamples: int, seed: int) -> pd.DataFrame:

@@ -44,12 +44,14 @@ class Measured:
             far as they were released.
         views: How many views the app averages at most.
         model_bytes: Of the converted model in the bundle.
+        ece_by_chance: As `calibration.summary.ece_by_chance` returns it.
     """
 
     release: Mapping[str, Any]
     tables: Mapping[str, pd.DataFrame]
     views: int
     model_bytes: int
+    ece_by_chance: pd.Series
 
 
 def blocks(measured: Measured) -> dict[str, Callable[[], str]]:
@@ -119,7 +121,7 @@ def _aims(measured: Measured) -> str:
             said, outcome = " ".join(numbers(row)), one.outcome(*row[["value", "low", "high"]])
         rows.append((one.name, f"{one.aimed:g}", said, outcome))
     table = markdown(pd.DataFrame(rows, columns=["figure", "aimed at", "released, on test", "reached"]))
-    return f"{table}\n\n{_filled(on_calibration(measured.tables))}"
+    return f"{table}\n\n{_filled(on_calibration(measured.ece_by_chance))}"
 
 
 def _trials(rows: pd.DataFrame) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from derma_assets.browser.bundle import MANIFEST
+from derma_assets.calibration.summary import ece_by_chance
+from derma_assets.calibration.views import of_views
 from derma_assets.errors import InputError
 from derma_assets.evaluation.report import SECTIONS
 from derma_assets.release.archive import read_packed
@@ -29,6 +31,7 @@ from derma_assets.release.recompute import (
     recomputed,
     table_differences,
 )
+from derma_assets.splits.grouped_splits import TEST
 from derma_assets.written_blocks import with_blocks
 
 _COMMAND = "make readme"
@@ -52,8 +55,9 @@ def remeasured(folder: Path) -> Measured:
         raise InputError(
             f"{folder} is a release of an earlier version of the project: make it again with `make release`."
         )
+    predictions = pd.read_parquet(folder / PREDICTIONS)
     tables = recomputed(
-        pd.read_parquet(folder / PREDICTIONS),
+        predictions,
         calibration,
         test["bootstrap_resamples"],
         test["bootstrap_seed"],
@@ -65,6 +69,12 @@ def remeasured(folder: Path) -> Measured:
         {name: tables[name] if name in tables else read_table(folder, name) for name in stated},
         max(view["count"] for view in calibration.views["views"]),
         bundle_model_bytes(folder / BUNDLE),
+        ece_by_chance(
+            of_views(predictions, 1, TEST),
+            calibration.temperature["temperature"],
+            test["bootstrap_resamples"],
+            test["bootstrap_seed"],
+        ),
     )
 
 

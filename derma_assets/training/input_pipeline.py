@@ -43,6 +43,12 @@ def _reader(source: list[Rows], turned: Turn | None = None) -> Callable[[Any], A
     return read
 
 
+def _letting_go(batches: Any, source: list[Rows]) -> Any:
+    """Return `batches`, which empty `source` when nobody has them any more; an iterator has the dataset it is of."""
+    weakref.finalize(batches, source.clear).atexit = False
+    return batches
+
+
 def training_batches(
     pixels: Rows,
     rows: np.ndarray,
@@ -96,13 +102,15 @@ def variant_batches(
         batch_size: Part of what decides the changes.
     """
     tf = import_tensorflow()
-    read = _reader([pixels])
+    source = [pixels]
+    read = _reader(source)
 
     def changed(step: Any, chosen: Any) -> Any:
         return augment(read(chosen), _seed_of_batch(seed, variant, step), recipe.augmentation)
 
     batches = tf.data.Dataset.from_tensor_slices(np.asarray(rows, np.int64)).batch(batch_size).enumerate()
-    return batches.map(changed, num_parallel_calls=_SIDE_BY_SIDE, deterministic=True).prefetch(4)
+    batches = batches.map(changed, num_parallel_calls=_SIDE_BY_SIDE, deterministic=True).prefetch(4)
+    return _letting_go(batches, source)
 
 
 def activation_batches(
@@ -125,7 +133,8 @@ def activation_batches(
         `tf.data.Dataset` of ((b, h, w, c) float32, (b, 7) float32 targets, (b,) float32 weights).
     """
     tf = import_tensorflow()
-    read = _reader([activations])
+    source = [activations]
+    read = _reader(source)
     learnt, weighed = tf.constant(_targets(labels, targets)), tf.constant(weights)
 
     def load(epoch: Any, step: Any, chosen: Any) -> tuple[Any, Any, Any]:
@@ -133,7 +142,8 @@ def activation_batches(
         return tf.cast(values, tf.float32), tf.gather(learnt, chosen), tf.gather(weighed, chosen)
 
     steps = _steps(labels, recipe, first_epoch, seed)
-    return steps.map(load, num_parallel_calls=_SIDE_BY_SIDE, deterministic=True).prefetch(4)
+    batches = steps.map(load, num_parallel_calls=_SIDE_BY_SIDE, deterministic=True).prefetch(4)
+    return _letting_go(batches, source)  # or the disk would be full of them after the file has gone
 
 
 def training_parts(
@@ -237,9 +247,7 @@ def prediction_batches(pixels: Rows, rows: np.ndarray, batch_size: int = 64, tur
     read = _reader(source, turned)
     batches = tf.data.Dataset.from_tensor_slices(np.asarray(rows, np.int64)).batch(batch_size)
     batches = batches.map(lambda chosen: tf.cast(read(chosen), tf.float32)).prefetch(4)
-    # An iterator keeps the dataset that it is of.
-    weakref.finalize(batches, source.clear)
-    return batches
+    return _letting_go(batches, source)
 
 
 def prediction_parts(pixels: Rows, rows: np.ndarray, labels: np.ndarray, *, share: Share, batch_size: int) -> Any:

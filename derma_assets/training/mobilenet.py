@@ -46,6 +46,7 @@ def load(backbone: Any, alpha: float, weights: str) -> None:
     except Exception as error:  # Keras raises bare Exception for a failed download, ValueError or OSError for a file
         raise InputError(
             f"the MobileNet weights {weights!r} could not be loaded for alpha {alpha}: {error}. "
-            "Check the network or the file; DERMA_BACKBONE_WEIGHTS takes `imagenet`, a path, or `random`."
+            "Check the connection or the file; if it is of another network, set DERMA_BACKBONE to that. "
+            "DERMA_BACKBONE_WEIGHTS takes `imagenet`, a path, or `random`."
         ) from error
     backbone.set_weights(donor.get_weights())

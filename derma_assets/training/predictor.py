@@ -55,6 +55,6 @@ def feature_extractor(model: Any, layer: str) -> Predictor:
     if layer not in [one.name for one in model.layers]:
         raise InputError(
             f"the trained model has no layer {layer}, whose features tell unfamiliar pictures: train it again, or name "
-            "another layer in calibration/familiarity.py."
+            "another layer in training/backbones.py (`middle`)."
         )
     return Predictor(keras.Model(model.input, keras.layers.GlobalAveragePooling2D()(model.get_layer(layer).output)))

@@ -4,6 +4,7 @@ Such a file is a row of pickles, of which the fourth is the table of tensors, fo
 what a table of tensors needs is unpickled: a file cannot make anything else happen.
 """
 
+import math
 import pickle
 from collections import OrderedDict
 from pathlib import Path
@@ -28,8 +29,9 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
             return _read(file)
     except OSError as error:
         raise InputError(f"the weights {path} cannot be read: {error.strerror}.") from error
-    except (pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise InputError(f"{path} is not a file of weights as PyTorch stored them before 1.6: {error}.") from error
+    except Exception as error:  # What pickle comes across in a damaged file: UnpicklingError, EOFError, MemoryError ...
+        said = str(error).rstrip(".") or type(error).__name__
+        raise InputError(f"{path} is not a file of weights as PyTorch stored them before 1.6: {said}.") from error
 
 
 class _TensorsOnly(pickle.Unpickler):
@@ -50,6 +52,8 @@ class _TensorsOnly(pickle.Unpickler):
 
 
 def _read(file: IO[bytes]) -> dict[str, np.ndarray]:
+    size = file.seek(0, 2)
+    file.seek(0)
     if _TensorsOnly(file).load() != _MAGIC:
         raise ValueError("it begins otherwise")
     _protocol, _machine = _TensorsOnly(file).load(), _TensorsOnly(file).load()
@@ -58,16 +62,16 @@ def _read(file: IO[bytes]) -> dict[str, np.ndarray]:
     storages = {}
     for key in keys:
         length = int.from_bytes(file.read(8), "little") * kinds[key].itemsize
-        held = file.read(length)
-        if len(held) != length:
+        if length > size - file.tell():
             raise EOFError("it ends early")
+        held = file.read(length)
         storages[key] = np.frombuffer(held, kinds[key])
     return {name: _tensor(storages[key], *place) for name, ((_, key), *place) in tensors.items()}
 
 
 def _tensor(storage: np.ndarray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
     last = offset + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
-    if offset < 0 or any(stride < 0 for stride in strides) or last >= len(storage):
+    if offset < 0 or any(stride < 0 for stride in strides) or last >= len(storage) or math.prod(shape) > len(storage):
         raise ValueError("a tensor reaches beyond its numbers")
     steps = [stride * storage.itemsize for stride in strides]
     return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps).copy()

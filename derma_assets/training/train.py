@@ -54,15 +54,27 @@ class BackboneChoice(BaseModel):
 
     @classmethod
     def of(cls, chosen: Settings, **changes: Any) -> Self:
-        """Return what the settings choose, but for `changes`."""
-        every_layer = BACKBONES[chosen.backbone].layers
+        """Return what the settings choose, but for `changes`.
+
+        Raises:
+            InputError: more layers are to be trained than there are.
+        """
         choice = {
             "architecture": chosen.backbone,
             "weights": chosen.initial_weights,
             "alpha": chosen.alpha,
-            "trainable_layers": every_layer if chosen.trainable_layers is None else chosen.trainable_layers,
+            "trainable_layers": chosen.trainable_layers,
+            **changes,
         }
-        return cls(**{**choice, **changes})
+        kind = BACKBONES[choice["architecture"]]
+        if choice["trainable_layers"] is None:
+            choice["trainable_layers"] = kind.layers
+        if choice["trainable_layers"] > kind.layers:
+            raise InputError(
+                f"{kind.name} has {kind.layers} layers, and DERMA_TRAINABLE_LAYERS asks for "
+                f"{choice['trainable_layers']}: leave it empty to train all."
+            )
+        return cls(**choice)
 
     def build(self, size: int, dropout: float, seed: int) -> Any:
         """Return the classifier, untrained, for pictures of `size`; see `classifier.build_classifier`."""

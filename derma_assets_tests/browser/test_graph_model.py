@@ -95,8 +95,16 @@ def test_normalisation_without_scale_or_centre_after_a_biased_convolution() -> N
     np.testing.assert_allclose(outputs_of(deployed, pictures)["logits"], logits_of(model, pictures), rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["normalisation first", "activation between", "other end", "read twice"])
-def test_models_that_cannot_be_folded_are_refused(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("normalisation first", "it does not follow a convolution"),
+        ("activation between", "has an activation in between"),
+        ("other end", "must end in GlobalAveragePooling2D"),
+        ("read twice", "more layers read"),
+    ],
+)
+def test_models_that_cannot_be_folded_are_refused(kind: str, message: str) -> None:
     keras = import_keras()
     layers = keras.layers
     last = layers.Conv2D(4, 3, name="last")
@@ -113,8 +121,24 @@ def test_models_that_cannot_be_folded_are_refused(kind: str) -> None:
         features = last(layers.Add()([convolved, layers.BatchNormalization()(convolved)]))
         model = keras.Model(inputs, end[1](end[0](features)))
 
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=message):
         deployed_model(model, _familiarity("last"))
+
+
+def test_branches_and_dropout_anywhere_are_deployed() -> None:
+    keras = import_keras()
+    layers = keras.layers
+    inputs = keras.Input((8, 8, 3))
+    padded = layers.ZeroPadding2D(((0, 1), (0, 1)))(inputs)
+    one, other = (layers.Conv2D(4, 3, strides=2)(padded) for _ in range(2))
+    features = layers.Dropout(0.5)(layers.Add(name="last")([one, layers.BatchNormalization()(other)]))
+    model = keras.Model(inputs, layers.Dense(7)(layers.Dropout(0.5)(layers.GlobalAveragePooling2D()(features))))
+    pictures = np.random.default_rng(0).uniform(0, 1, (3, 8, 8, 3)).astype(np.float32)
+
+    deployed = deployed_model(model, _familiarity("last"))
+
+    assert not any(isinstance(layer, layers.Dropout) for layer in deployed.layers)
+    np.testing.assert_allclose(outputs_of(deployed, pictures)["logits"], logits_of(model, pictures), rtol=1e-5)
 
 
 @pytest.mark.parametrize("layer", ["absent", "folded", "normalised"])

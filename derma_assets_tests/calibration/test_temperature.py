@@ -3,12 +3,14 @@ import pytest
 import scipy.special
 import sklearn.metrics
 
+from derma_assets.calibration.labelled_logits import LabelledLogits
 from derma_assets.calibration.reliability import (
     error_of_right_probabilities,
     expected_calibration_error,
     nll,
     reliability_bins,
 )
+from derma_assets.calibration.summary import ece_by_chance
 from derma_assets.calibration.temperature import fit_temperature, lacks_optimum, softmax
 from derma_assets.errors import InputError
 
@@ -82,9 +84,11 @@ def test_right_probabilities_have_an_error_by_chance_that_falls_with_the_number_
     assert errors[300].mean() / errors[30_000].mean() == pytest.approx(10, rel=0.2)
     logits, labels = sampled(1.0, count=30_000)
     assert errors[30_000].min() < expected_calibration_error(softmax(logits), labels) < errors[30_000].max()
-    np.testing.assert_array_equal(
-        errors[300], error_of_right_probabilities(softmax(sampled(1.0, count=300)[0]), 100, 1)
-    )
+    few = sampled(1.0, count=300)
+    np.testing.assert_array_equal(errors[300], error_of_right_probabilities(softmax(few[0]), 100, 1))
+    chance = ece_by_chance(LabelledLogits(*few, few[1]), 1.0, 100, seed=1)
+    assert chance["low"] < chance["value"] < chance["high"]
+    assert chance["value"] == pytest.approx(errors[300].mean())
 
 
 def test_expected_calibration_error_by_hand() -> None:

@@ -14,13 +14,16 @@ from derma_assets.browser.graph_model import deployed_model
 from derma_assets.browser.quantisation import logits_of, outputs_of, read_layers, with_layers
 from derma_assets.calibration.familiarity import fit_familiarity
 from derma_assets.errors import InputError
+from derma_assets.settings import Settings
 from derma_assets.tensorflow_runtime import import_keras
 from derma_assets.training import efficientnet_lite
-from derma_assets.training.backbones import BACKBONES
-from derma_assets.training.classifier import Shape, build_classifier, shape_of
+from derma_assets.training.backbones import BACKBONES, key_of
+from derma_assets.training.classifier import Shape, architecture_of, build_classifier, shape_of
 from derma_assets.training.kept_activations import cut_above_frozen
 from derma_assets.training.predictor import feature_extractor
 from derma_assets.training.torch_file import read_tensors
+from derma_assets.training.train import BackboneChoice
+from derma_assets.training.weights_file import write_weights
 
 LITE0 = BACKBONES["efficientnet_lite0"]
 # Of the thousand classes of ImageNet.
@@ -77,7 +80,7 @@ def test_another_file_in_the_package_is_refused(tmp_path: Path, monkeypatch: pyt
         submodule_search_locations = (str(tmp_path),)
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: Found())
-    with pytest.raises(InputError, match="not the file that it should be"):
+    with pytest.raises(InputError, match="does not hold the file that it should"):
         _build(weights="imagenet")
 
 
@@ -87,6 +90,42 @@ def test_a_file_of_the_same_kind_is_loaded() -> None:
         from_file.get_weights()[:-2], _build(alpha=1.0, weights="imagenet").get_weights()[:-2], strict=True
     ):
         np.testing.assert_array_equal(one, other)
+
+
+def test_its_weights_are_kept_and_start_another_training(tmp_path: Path) -> None:
+    model, path = _build(), tmp_path / "weights.npz"
+    write_weights(model, path)
+    with np.load(path) as stored:
+        kinds = {name: stored[name].dtype for name in stored.files}
+    assert (kinds["head/kernel"], kinds["block12_depthwise/kernel"]) == (np.float16, np.float32)
+    again = _build(weights=str(path))
+    kernel, other = (one.get_layer("block14_expand").get_weights()[0] for one in (model, again))
+    np.testing.assert_allclose(kernel, other, atol=1e-3)
+    with pytest.raises(InputError, match="Set DERMA_BACKBONE to the network"):
+        build_classifier(64, alpha=0.25, weights=str(path), trainable_layers=86, dropout=0.0, seed=1)
+    assert key_of(LITE0.name) == architecture_of(model) == "efficientnet_lite0"
+    with pytest.raises(InputError, match="update the project"):
+        key_of("ResNet")
+
+
+def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:
+    mobilenet = import_keras().applications.MobileNet(include_top=False, alpha=0.25, weights=None)
+    mobilenet.save_weights(tmp_path / "mobilenet.weights.h5")
+    with pytest.raises(InputError, match=r"set DERMA_BACKBONE to that, or DERMA_BACKBONE_WEIGHTS=imagenet"):
+        _build(weights=str(tmp_path / "mobilenet.weights.h5"))
+
+
+@pytest.mark.parametrize("architecture", list(BACKBONES))
+def test_all_layers_are_trained_unless_fewer_are_asked_for(architecture: str) -> None:
+    chosen = Settings(backbone=architecture)
+    layers = BACKBONES[architecture].layers
+    assert BackboneChoice.of(chosen).trainable_layers == layers
+    assert BackboneChoice.of(Settings(), architecture=architecture).trainable_layers == layers
+    assert BackboneChoice.of(chosen, trainable_layers=0).trainable_layers == 0
+    model = BackboneChoice.of(chosen, weights="random", alpha=0.25).build(32, 0.0, 1)
+    assert shape_of(model).trainable_layers == layers - 1  # the input is the last
+    with pytest.raises(InputError, match=f"has {layers} layers"):
+        BackboneChoice.of(chosen, trainable_layers=layers + 1)
 
 
 def test_it_is_deployed_with_the_same_logits(tmp_path: Path) -> None:

@@ -101,7 +101,16 @@ def test_a_file_that_would_run_something_runs_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", [{"offset": 7}, {"offset": -1}, {"strides": (-3, 1)}, {"shape": (5, 3)}, {"kind": "HalfStorage"}]
+    "place",
+    [
+        {"offset": 7},
+        {"offset": -1},
+        {"strides": (-3, 1)},
+        {"shape": (5, 3)},
+        {"shape": (1 << 45, 1), "strides": (0, 0)},
+        {"strides": (1 << 70, 1)},
+        {"kind": "HalfStorage"},
+    ],
 )
 def test_a_tensor_that_is_not_in_the_file_is_refused(tmp_path: Path, place: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="not a file of weights"):
@@ -113,7 +122,10 @@ def test_a_file_cut_short_or_of_another_kind_is_refused(tmp_path: Path) -> None:
     whole = path.read_bytes()
     other = io.BytesIO()
     np.save(other, NUMBERS)
-    for content in (whole[:-4], whole[: len(whole) // 2], b"", b"PK\x03\x04", other.getvalue(), pickle.dumps(1)):
+    longer = whole[:-56] + (1 << 40).to_bytes(8, "little") + whole[-48:]
+    huge = pickle.dumps(_MAGIC, 2) + b"\x80\x04\x8e" + (1 << 62).to_bytes(8, "little")
+    others = (b"", b"PK\x03\x04", other.getvalue(), pickle.dumps(1))
+    for content in (longer, huge, whole[:-4], whole[: len(whole) // 2], *others):
         path.write_bytes(content)
         with pytest.raises(InputError, match="not a file of weights"):
             read_tensors(path)

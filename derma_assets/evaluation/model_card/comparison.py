@@ -17,7 +17,7 @@ def comparison(evidence: Evidence) -> Section:
         "They contradict each other, and its melanoma figures are not reachable on the paper's own terms: no "
         "published single small network that we know of is near them on lesion-disjoint splits. So they are no "
         "target that was met or missed; we report what we measure. *Aimed at* is what this project set out to reach on "
-        "lesions held out; where that is not reached but inside the interval, the test set is too small to tell."
+        "lesions held out; where that is inside our interval, the test set is too small to be sure either way."
     )
     if evidence.studies.trials is not None:
         text += " What was tried to get there, and what each try gave, is under [Trials](#selection-trials)."
@@ -30,7 +30,7 @@ def comparison(evidence: Evidence) -> Section:
     )
     if evidence.chosen.synthetic:
         return Section("comparison", "Beside the paper's figures", (Text(text), table))
-    calibration = Text(on_calibration({"overall_metrics": evidence.overall_metrics}))
+    calibration = Text(on_calibration(evidence.ece_by_chance))
     return Section("comparison", "Beside the paper's figures", (Text(text), table, calibration))
 
 

@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
 from derma_assets.browser.download_size import FirstVisit
 from derma_assets.browser.variants import Variants
+from derma_assets.calibration.labelled_logits import labelled_logits
+from derma_assets.calibration.summary import ece_by_chance
 from derma_assets.evaluation.data_quality import DataQuality
+from derma_assets.splits.grouped_splits import TEST
 from derma_assets.training.recipe import Recipe
 
 
@@ -153,6 +157,12 @@ class Evidence:
     def most_views(self) -> int:
         """How many flips and turns the app averages at most."""
         return int(self.view_calibration["views"][-1]["count"])
+
+    @cached_property
+    def ece_by_chance(self) -> pd.Series:
+        """The ECE that test would show if the probabilities were right, see `calibration.summary.ece_by_chance`."""
+        test, temperature = labelled_logits(self.predictions, TEST), self.calibrated_temperature["temperature"]
+        return ece_by_chance(test, temperature, self.chosen.resamples, self.chosen.seed)
 
     @property
     def tested(self) -> tuple[int, int]:

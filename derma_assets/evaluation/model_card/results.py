@@ -9,7 +9,7 @@ from derma_assets.calibration.operating_points import OperatingPoint
 from derma_assets.calibration.summary import scored
 from derma_assets.evaluation.decision_curve import CLINIC_CORRECTED, DATA_SET, useful_range
 from derma_assets.evaluation.figures import confusion_figure, per_class_figure, view_figure
-from derma_assets.evaluation.markdown import markdown, percent, three
+from derma_assets.evaluation.markdown import markdown, numbers, percent, three
 from derma_assets.evaluation.model_card.blocks import Picture, Section, Table, Text
 from derma_assets.evaluation.model_card.evidence import Evidence
 from derma_assets.evaluation.model_card.wording import cell, table_of
@@ -212,7 +212,7 @@ def _calibration(evidence: Evidence) -> Section:
         f"One temperature, {three(temperature)}, fitted on validation. On test the ECE is "
         f"{cell(overall, metric='ece_before')} before and {cell(overall, metric='ece_after')} after. An ECE is above "
         "0 even for probabilities that are right, and its interval need not hold it: by chance alone, right ones "
-        f"would have {cell(overall, metric='ece_by_chance')} on as many pictures. One temperature calibrates the "
+        f"would have {' '.join(numbers(evidence.ece_by_chance))} on as many pictures. One temperature calibrates the "
         "likeliest diagnosis; for each diagnosis by itself read the second figure. Intercept above 0: commoner than "
         "its probability says. Slope below 1: high probabilities too high, low ones too low."
     )
