@@ -28,7 +28,7 @@ _WHAT = {
     PREDICT_STAGE: "prediction of validation and test",
 }
 # Of the settings that change what is held, those that the page does not show otherwise.
-_SETTINGS = ("DERMA_EPOCHS", "DERMA_DATASET")
+_SETTINGS = ("DERMA_BACKBONE", "DERMA_EPOCHS", "DERMA_DATASET")
 
 
 def memory_table(found: Mapping[str, Peak]) -> str:
@@ -61,7 +61,7 @@ def memory_markdown(found: Mapping[str, Peak], chosen: Settings, command: str, d
     backbone = BackboneChoice.of(chosen)
     model = (
         f"{BACKBONES[backbone.architecture].name}, {chosen.image_size} px, last {backbone.trainable_layers} layers, "
-        f"recipe {chosen.recipe}"
+        f"recipe {chosen.recipe}, precision {chosen.precision}"
     )
     aim = f" Aimed at for HAM10000 are {AIM_GIB} GiB: {verdict} the aim." if not chosen.is_synthetic else ""
     return f"""\
