@@ -63,7 +63,7 @@ def test_what_was_aimed_at_stands_beside_what_was_released(release: Path, docume
     accuracy = measured.tables["overall_metrics"].set_index("metric").at["accuracy", "value"]
     (row,) = [line for line in lines if line.startswith("| Accuracy ") and " 0.85 " in line]
     assert f"{accuracy:.3f} (" in row
-    assert row.endswith(f"| {'yes' if accuracy >= 0.85 else 'no':<9} |")
+    assert row.split("|")[-2].strip().startswith("yes" if accuracy >= 0.85 else "no")
     assert measured.model_bytes > 0
 
 
