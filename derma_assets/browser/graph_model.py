@@ -117,16 +117,13 @@ def _pads_as_same(layer: Any, following: list[Any]) -> bool:
 def _parts(graph: LayerGraph) -> tuple[list[Any], Any, Any]:
     """Return the convolutional layers, the pooling after them and the dense layer at the end."""
     keras = import_keras()
-    # Between pooling and dense layer dropout does nothing when it is deployed.
-    end = [layer for layer in graph.layers[-3:] if not isinstance(layer, keras.layers.Dropout)]
-    *_, pooling, dense = end if len(end) > 1 else graph.layers
-    body = graph.layers[: graph.layers.index(pooling)]
+    *_, pooling, dense = [layer for layer in graph.layers if not isinstance(layer, keras.layers.Dropout)]
     if not isinstance(pooling, keras.layers.GlobalAveragePooling2D) or not isinstance(dense, keras.layers.Dense):
         raise InputError(
             "the model to deploy must end in GlobalAveragePooling2D, Dropout and Dense, "
             f"but ends in {', '.join(type(layer).__name__ for layer in graph.layers[-3:])}."
         )
-    return body, pooling, dense
+    return graph.layers[: graph.layers.index(pooling)], pooling, dense
 
 
 def _folded_weights(convolution: Any, normalisation: Any) -> list[np.ndarray]:
