@@ -28,10 +28,8 @@ def comparison(evidence: Evidence) -> Section:
         ("The paper's figures beside ours on test.",),
         ("overall_metrics", "per_class_metrics", "view_metrics", "tfjs_model"),
     )
-    if evidence.chosen.synthetic:
-        return Section("comparison", "Beside the paper's figures", (Text(text), table))
-    calibration = Text(on_calibration(evidence.ece_by_chance))
-    return Section("comparison", "Beside the paper's figures", (Text(text), table, calibration))
+    calibration = [] if evidence.chosen.synthetic else [Text(on_calibration(evidence.ece_by_chance))]
+    return Section("comparison", "Beside the paper's figures", (Text(text), table, *calibration))
 
 
 def comparison_markdown(evidence: Evidence) -> str:
